@@ -77,7 +77,7 @@ class CheckDefinition(msgspec.Struct, frozen=True):
 
 
 class HealthCheck(msgspec.Struct, frozen=True):
-    """The last result of a check, of a node (`service_id` empty) or of a service. Key: (`node`, `check_id`)."""
+    """The last result of a check, of a node (no `service_id`) or of a service. Key: (`node`, `check_id`)."""
 
     node: str
     check_id: str

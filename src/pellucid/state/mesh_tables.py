@@ -1,0 +1,88 @@
+"""The mesh's tables: which facts there are, by what they are found.
+
+Index names say what they find rows by. Everything else the program knows is derived from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pellucid.model.checks import CheckDefinition, HealthCheck
+from pellucid.model.config_entries import ConfigEntry, decode_stored, encode_entry
+from pellucid.model.identity import CaConfiguration, CaRoot, VirtualAddress, WorkloadCredential
+from pellucid.model.services import Node, Service
+from pellucid.state.tables import Table
+
+
+def _connect_name(service: Service) -> Iterable[str]:
+    return () if service.connect_name is None else (service.connect_name,)
+
+
+NODES = Table.of("nodes", Node, lambda node: (node.name,))
+
+SERVICES = Table.of(
+    "services",
+    Service,
+    lambda service: (service.node, service.id),
+    {
+        "node": lambda service: (service.node,),
+        "name": lambda service: (service.name,),
+        "kind": lambda service: (service.kind,),
+        "id": lambda service: (service.id,),
+        "connect": _connect_name,
+    },
+)
+
+CHECKS = Table.of(
+    "checks",
+    HealthCheck,
+    lambda check: (check.node, check.check_id),
+    {
+        "node": lambda check: (check.node,),
+        "node-level": lambda check: () if check.service_id else (check.node,),
+        "instance": lambda check: ((check.node, check.service_id),) if check.service_id else (),
+        "service": lambda check: (check.service_name,) if check.service_name else (),
+        "status": lambda check: (check.status,),
+    },
+)
+
+CHECK_DEFINITIONS = Table.of(
+    "check-definitions",
+    CheckDefinition,
+    lambda definition: (definition.node, definition.check_id),
+    {
+        "node": lambda definition: (definition.node,),
+        "instance": lambda d: ((d.node, d.service_id),) if d.service_id else (),
+    },
+)
+
+CONFIG_ENTRIES: Table[ConfigEntry] = Table(
+    "config-entries",
+    key=lambda entry: (entry.kind, entry.name),
+    encode=encode_entry,
+    decode=lambda key, data: decode_stored(key[0], data),
+    indexes={"kind": lambda entry: (entry.kind,)},
+)
+
+CA_ROOTS = Table.of("ca-roots", CaRoot, lambda root: (root.id,))
+
+CA_CONFIGURATION = Table.of("ca-configuration", CaConfiguration, lambda _configuration: ("ca",))
+
+CREDENTIALS = Table.of(
+    "credentials", WorkloadCredential, lambda credential: (credential.node, credential.service_id)
+)
+
+VIRTUAL_ADDRESSES = Table.of("virtual-addresses", VirtualAddress, lambda address: (address.service,))
+
+MESH_TABLES: tuple[Table[Any], ...] = (
+    NODES,
+    SERVICES,
+    CHECKS,
+    CHECK_DEFINITIONS,
+    CONFIG_ENTRIES,
+    CA_ROOTS,
+    CA_CONFIGURATION,
+    CREDENTIALS,
+    VIRTUAL_ADDRESSES,
+)

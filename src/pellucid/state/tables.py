@@ -1,0 +1,133 @@
+"""What a table is, what a stored row is, and what can be asked of or done to it.
+
+A table is declared once, with the type of its rows, the function that gives a row's key, and its
+secondary indexes. A *selector* names something a reader may depend on: one row, one bucket of an
+index, or a whole table. Commits stamp selectors; readers compare stamps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+R = TypeVar("R")
+
+Key = tuple[str, ...]
+"""A row's primary key: one string per key field."""
+
+
+class Stored(msgspec.Struct, Generic[R], frozen=True):
+    """A row's value with the revisions of the commits that created and last changed it."""
+
+    value: R
+    create_index: int
+    modify_index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Generic[R]):
+    """A kind of row. Tables are compared by identity; `name` is what is persisted."""
+
+    name: str
+    key: Callable[[R], Key]
+    encode: Callable[[R], bytes]
+    decode: Callable[[Key, bytes], R]
+    indexes: Mapping[str, Callable[[R], Iterable[Hashable]]] = field(default_factory=dict)
+    """Index name -> the index values of a row (none, one or several)."""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        row_type: type[R],
+        key: Callable[[R], Key],
+        indexes: Mapping[str, Callable[[R], Iterable[Hashable]]] | None = None,
+    ) -> Table[R]:
+        """A table whose rows are msgspec Structs, persisted as MessagePack."""
+        decoder = msgspec.msgpack.Decoder(row_type)
+        encoder = msgspec.msgpack.Encoder()
+        return cls(name, key, encoder.encode, lambda _key, data: decoder.decode(data), indexes or {})
+
+
+@dataclass(frozen=True, slots=True)
+class RowSelector:
+    """One row, by key."""
+
+    table: Table[Any]
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSelector:
+    """All rows that have one value in one index."""
+
+    table: Table[Any]
+    index: str
+    value: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class TableSelector:
+    """All rows of a table."""
+
+    table: Table[Any]
+
+
+Selector = RowSelector | BucketSelector | TableSelector
+
+
+@dataclass(frozen=True, slots=True)
+class Put(Generic[R]):
+    """Create the row, or replace the one with the same key.
+
+    A put of an equal value changes nothing and moves no index, unless `always` is set
+    (config entries move their index on every write).
+    """
+
+    table: Table[R]
+    value: R
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a row; removing an absent row changes nothing."""
+
+    table: Table[Any]
+    key: Key
+
+
+Change = Put[Any] | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What one change came to: a row before and after (None where it did not exist)."""
+
+    table: Table[Any]
+    key: Key
+    before: Stored[Any] | None
+    after: Stored[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One commit as applied: the revision it made and what it touched, each row at most once."""
+
+    revision: int
+    touched: tuple[Touched, ...]
+
+    def selectors(self) -> set[Selector]:
+        """Every selector whose stamp this commit moved."""
+        moved: set[Selector] = set()
+        for change in self.touched:
+            moved.add(TableSelector(change.table))
+            moved.add(RowSelector(change.table, change.key))
+            for stored in (change.before, change.after):
+                if stored is not None:
+                    for index, values in change.table.indexes.items():
+                        moved.update(BucketSelector(change.table, index, v) for v in values(stored.value))
+        return moved
