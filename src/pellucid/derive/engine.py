@@ -36,6 +36,7 @@ from pellucid.state.tables import (
     Stored,
     Table,
     TableSelector,
+    ValuesSelector,
 )
 
 logger = logging.getLogger(__name__)
@@ -186,6 +187,14 @@ class Db:
         """Every row of the table, in key order."""
         self.engine.record(TableSelector(table))
         return self.engine.snapshot.all(table)
+
+    def values(self, table: Table[Any], index: str) -> tuple[Hashable, ...]:
+        """The values of an index that have at least one row, in order.
+
+        Read this, not the rows, to know what exists: it changes only when a value appears or vanishes.
+        """
+        self.engine.record(ValuesSelector(table, index))
+        return self.engine.snapshot.values(table, index)
 
     def stamp(self, selector: Selector) -> int:
         """The revision that last changed what the selector names."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pellucid.model.checks import CheckDefinition, HealthCheck
-from pellucid.model.config_entries import ConfigEntry, decode_stored, encode_entry
+from pellucid.model.config_entries import ConfigEntry, ServiceIntentions, decode_stored, encode_entry
 from pellucid.model.identity import CaConfiguration, CaRoot, VirtualAddress, WorkloadCredential
 from pellucid.model.services import Node, Service
 from pellucid.state.tables import Table
@@ -17,6 +17,10 @@ from pellucid.state.tables import Table
 
 def _connect_name(service: Service) -> Iterable[str]:
     return () if service.connect_name is None else (service.connect_name,)
+
+
+def _intention_sources(entry: ConfigEntry) -> Iterable[str]:
+    return {source.name for source in entry.sources} if isinstance(entry, ServiceIntentions) else ()
 
 
 NODES = Table.of("nodes", Node, lambda node: (node.name,))
@@ -31,6 +35,7 @@ SERVICES = Table.of(
         "kind": lambda service: (service.kind,),
         "id": lambda service: (service.id,),
         "connect": _connect_name,
+        "typical": lambda service: (service.name,) if service.is_typical else (),
     },
 )
 
@@ -62,7 +67,7 @@ CONFIG_ENTRIES: Table[ConfigEntry] = Table(
     key=lambda entry: (entry.kind, entry.name),
     encode=encode_entry,
     decode=lambda key, data: decode_stored(key[0], data),
-    indexes={"kind": lambda entry: (entry.kind,)},
+    indexes={"kind": lambda entry: (entry.kind,), "intention-source": _intention_sources},
 )
 
 CA_ROOTS = Table.of("ca-roots", CaRoot, lambda root: (root.id,))

@@ -26,6 +26,7 @@ from pellucid.state.tables import (
     Table,
     TableSelector,
     Touched,
+    ValuesSelector,
 )
 
 R = TypeVar("R")
@@ -51,7 +52,16 @@ class Bucket:
     changed_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of an index that have at least one row, and the revision that last changed the set."""
+
+    values: Map[Hashable, None]
+    changed_at: int
+
+
 _EMPTY_ROWS: Rows = Map()
+_NO_VALUES = Values(Map(), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Snapshot:
     _tables: Map[str, Bucket] = Map()
     _buckets: Map[tuple[str, str, Hashable], Bucket] = Map()
     _tombstones: Map[tuple[str, Key], int] = Map()
+    _values: Map[tuple[str, str], Values] = Map()
 
     # Reading
 
@@ -79,11 +90,9 @@ class Snapshot:
         """Every row of the table, in key order."""
         return _in_key_order(self._rows_of(table))
 
-    def values(self, table: Table[Any], index: str) -> Iterator[Hashable]:
-        """The values of an index that have at least one row. O(buckets); for tools and tests."""
-        for (name, index_name, value), bucket in self._buckets.items():
-            if name == table.name and index_name == index and bucket.rows:
-                yield value
+    def values(self, table: Table[Any], index: str) -> tuple[Hashable, ...]:
+        """The values of an index that have at least one row, in order."""
+        return tuple(sorted(self._values.get((table.name, index), _NO_VALUES).values))  # type: ignore[type-var]
 
     def stamp(self, selector: Selector) -> int:
         """The revision that last changed what the selector names; `floor` if nothing is known of it."""
@@ -97,6 +106,9 @@ class Snapshot:
                 bucket = self._buckets.get((table.name, index, value))
             case TableSelector(table):
                 bucket = self._tables.get(table.name)
+            case ValuesSelector(table, index):
+                values = self._values.get((table.name, index))
+                return self.floor if values is None else values.changed_at
         return self.floor if bucket is None else bucket.changed_at
 
     def _rows_of(self, table: Table[Any]) -> Rows:
@@ -122,8 +134,8 @@ class Snapshot:
         touched = self._touched_by(changes, revision)
         if not touched:
             return self, Batch(self.revision, ())
-        after = self._with(touched, revision)
-        return after._forgetting_tombstones(), Batch(revision, touched)
+        after, values_moved = self._with(touched, revision)
+        return after._forgetting_tombstones(), Batch(revision, touched, values_moved)
 
     def _touched_by(self, changes: Sequence[Change], revision: int) -> tuple[Touched, ...]:
         latest: dict[tuple[str, Key], Touched] = {}
@@ -143,10 +155,11 @@ class Snapshot:
             latest[table.name, key] = Touched(table, key, before, after)
         return tuple(t for t in latest.values() if t.before is not None or t.after is not None)
 
-    def _with(self, touched: Sequence[Touched], revision: int) -> Snapshot:
+    def _with(self, touched: Sequence[Touched], revision: int) -> tuple[Snapshot, frozenset[ValuesSelector]]:
         tables = self._tables.mutate()
         buckets = self._buckets.mutate()
         tombstones = self._tombstones.mutate()
+        moved: dict[ValuesSelector, list[tuple[Hashable, bool]]] = {}
         for change in touched:
             name, key = change.table.name, change.key
             tables[name] = _edited(tables.get(name), key, change.after, revision)
@@ -160,8 +173,35 @@ class Snapshot:
                 for value in old | new:
                     after = change.after if value in new else None
                     place = (name, index, value)
-                    buckets[place] = _edited(buckets.get(place), key, after, revision)
-        return Snapshot(revision, self.floor, tables.finish(), buckets.finish(), tombstones.finish())
+                    bucket = buckets.get(place)
+                    edited = buckets[place] = _edited(bucket, key, after, revision)
+                    if bool(edited.rows) != bool(bucket and bucket.rows):
+                        flips = moved.setdefault(ValuesSelector(change.table, index), [])
+                        flips.append((value, bool(edited.rows)))
+        snapshot = Snapshot(
+            revision,
+            self.floor,
+            tables.finish(),
+            buckets.finish(),
+            tombstones.finish(),
+            self._values_after(moved, revision),
+        )
+        return snapshot, frozenset(moved)
+
+    def _values_after(
+        self, moved: Mapping[ValuesSelector, Sequence[tuple[Hashable, bool]]], revision: int
+    ) -> Map[tuple[str, str], Values]:
+        values = self._values
+        for selector, flips in moved.items():
+            place = (selector.table.name, selector.index)
+            known = values.get(place, _NO_VALUES).values.mutate()
+            for value, present in flips:
+                if present:
+                    known[value] = None
+                else:
+                    known.pop(value, None)
+            values = values.set(place, Values(known.finish(), revision))
+        return values
 
     def _forgetting_tombstones(self) -> Snapshot:
         """Drop the older half of the tombstones once there are too many, raising the floor to match."""
@@ -189,7 +229,11 @@ class Snapshot:
                     for value in values(stored.value):
                         members.setdefault((table.name, index, value), {})[key] = stored
         buckets = {place: Bucket(Map(found), revision) for place, found in members.items()}
-        return cls(revision, revision, Map(tables), Map(buckets), Map())
+        known: dict[tuple[str, str], dict[Hashable, None]] = {}
+        for table_name, index, value in members:
+            known.setdefault((table_name, index), {})[value] = None
+        all_values = {place: Values(Map(found), revision) for place, found in known.items()}
+        return cls(revision, revision, Map(tables), Map(buckets), Map(), Map(all_values))
 
 
 def _edited(bucket: Bucket | None, key: Key, after: Stored[Any] | None, revision: int) -> Bucket:

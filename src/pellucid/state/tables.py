@@ -76,7 +76,15 @@ class TableSelector:
     table: Table[Any]
 
 
-Selector = RowSelector | BucketSelector | TableSelector
+@dataclass(frozen=True, slots=True)
+class ValuesSelector:
+    """Which values of an index have any row at all: moves only when one appears or vanishes."""
+
+    table: Table[Any]
+    index: str
+
+
+Selector = RowSelector | BucketSelector | TableSelector | ValuesSelector
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +127,11 @@ class Batch:
 
     revision: int
     touched: tuple[Touched, ...]
+    values_moved: frozenset[ValuesSelector] = frozenset()
 
     def selectors(self) -> set[Selector]:
         """Every selector whose stamp this commit moved."""
-        moved: set[Selector] = set()
+        moved: set[Selector] = set(self.values_moved)
         for change in self.touched:
             moved.add(TableSelector(change.table))
             moved.add(RowSelector(change.table, change.key))
