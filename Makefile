@@ -1,0 +1,29 @@
+# Everything runs from the virtual environment that `set-up` makes; nothing else needs installing first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint bench set-up clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: set-up ## two unmodified programs talk through the mesh on this machine
+	@$(BIN)/pellucid demo $(if $(ONLINE),--online)
+
+test: set-up lint ## all checks and tests
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: set-up ## style and types
+	@$(BIN)/ruff check src tests bench examples
+	@$(BIN)/ruff format --check --quiet src tests bench examples
+	@$(BIN)/mypy
+
+bench: set-up ## figures, printed as a table and written to bench/results/
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+set-up: ## virtual environment, pinned Python packages, system packages
+	@PYTHON=$(PYTHON) ./set-up
+
+clean: ## remove what set-up and the tests made
+	rm -rf .venv build dist bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

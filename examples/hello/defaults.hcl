@@ -1,0 +1,5 @@
+# Every service talks through the mesh without being told to.
+Kind = "proxy-defaults"
+Name = "global"
+
+TransparentProxy = true
