@@ -28,7 +28,6 @@ from pellucid.identity.authority import (
 )
 from pellucid.identity.renewal import renewal_time, renewal_time_after_root_change
 
-
 _SOONEST_RENEWAL_S = 1.0
 """Keeps a lifetime shorter than the backdating from making a leaf due the moment it is issued."""
 

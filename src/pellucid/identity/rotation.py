@@ -13,7 +13,6 @@ agent/structs/connect_ca.go and agent/connect/ca for the error texts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ from pellucid.identity.authority import (
     new_root_from_key,
 )
 from pellucid.identity.renewal import CSR_MAX_CONCURRENT, CSR_MAX_PER_SECOND
+from pellucid.model.durations import SECOND, DurationError, format_duration, parse_duration
 from pellucid.model.identity import CaConfiguration, CaRoot
 
 PROVIDER = "consul"
@@ -41,7 +41,6 @@ _INTERMEDIATE_PER_LEAF = 3
 _PRUNE_AFTER_LEAF_TTLS = 2
 _EC_BITS = (224, 256, 384, 521)
 _RSA_BITS = (2048, 4096)
-_DURATION_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": _HOUR_S}
 
 
 class CaConfigurationError(ValueError):
@@ -246,29 +245,33 @@ def _validate(settings: CaSettings) -> None:
 
 
 def _decode(config: Mapping[str, Any]) -> CaSettings:
-    given = {key.lower(): value for key, value in config.items()}
+    given = {_folded(key): value for key, value in config.items()}
     fields: dict[str, Any] = {}
     for field, key, read in _FIELDS:
-        value = given.pop(key.lower(), None)
+        value = given.pop(_folded(key), None)
         if value is not None and value != "":
             fields[field] = read(key, value)
     if given:
         known = ", ".join(key for _, key, _ in _FIELDS)
-        names = {key.lower(): key for key in config}
+        names = {_folded(key): key for key in config}
         unknown = ", ".join(f'"{names[key]}"' for key in sorted(given))
         raise ValueError(f"error decoding config: unknown key {unknown}; the keys are {known}")
     return CaSettings(**fields)
 
 
+def _folded(key: str) -> str:
+    """`LeafCertTTL` and `leaf_cert_ttl` are one key."""
+    return key.replace("_", "").lower()
+
+
 def _duration_s(key: str, value: object) -> float:
     """A Go duration string in seconds; a bare number is nanoseconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return value / 1e9
-    text = str(value)
-    parts = re.findall(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text.lstrip("+"):
-        raise ValueError(f"error decoding config: '{key}': time: invalid duration \"{text}\"")
-    return sum(float(number) * _DURATION_UNITS_S[unit] for number, unit in parts)
+        return value / SECOND
+    try:
+        return parse_duration(str(value)) / SECOND
+    except DurationError as error:
+        raise ValueError(f"error decoding config: '{key}': {error}") from error
 
 
 def _text(key: str, value: object) -> str:
@@ -313,7 +316,4 @@ _FIELDS: tuple[tuple[str, str, Callable[[str, object], Any]], ...] = (
 
 
 def _go_duration(seconds: float) -> str:
-    """Whole seconds in Go's notation: `1h0m0s`."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}h{minute}m{second}s"
+    return format_duration(int(seconds * SECOND))

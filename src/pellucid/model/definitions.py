@@ -1,0 +1,136 @@
+"""Registrations as clients send them: service definitions, check definitions, sidecar definitions.
+
+These are the shapes of `PUT /v1/agent/service/register`, `PUT /v1/agent/check/register` and of
+`service {}` and `check {}` blocks in files; field names follow `wire`. HTTP bodies are read by
+`go_json.decode` (strict), files by `decoding` (weak). `rules.registration` checks a definition and
+makes of it the `Service` and `CheckDefinition` values the store keeps.
+
+Source: Consul 1.10 docs, "Service Definition", "Check Definition", "Agent HTTP API";
+agent/structs/{service_definition,check_type,connect_proxy_config}.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pellucid.model.durations import Duration
+from pellucid.model.services import (
+    ExposeConfig,
+    MeshGatewayConfig,
+    ServiceAddress,
+    TransparentProxyConfig,
+)
+
+
+class CheckType(msgspec.Struct, frozen=True):
+    """A check inside a service definition; which fields are set says of what type it is."""
+
+    check_id: str = ""
+    id: str = ""
+    """The same as `check_id`, which wins."""
+    name: str = ""
+    status: str = ""
+    notes: str = ""
+    script_args: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    """The same as `script_args`, which wins."""
+    http: str = ""
+    header: Mapping[str, tuple[str, ...]] | None = None
+    method: str = ""
+    body: str = ""
+    tcp: str = ""
+    interval: Duration = 0
+    alias_node: str = ""
+    alias_service: str = ""
+    docker_container_id: str = ""
+    shell: str = ""
+    h2ping: str = ""
+    grpc: str = ""
+    grpc_use_tls: bool = False
+    tls_server_name: str = ""
+    tls_skip_verify: bool = False
+    timeout: Duration = 0
+    ttl: Duration = 0
+    success_before_passing: int = 0
+    failures_before_critical: int = 0
+    proxy_http: str = ""
+    proxy_grpc: str = ""
+    deregister_critical_service_after: Duration = 0
+    output_max_size: int = 0
+
+
+class CheckRegistration(CheckType, frozen=True):
+    """A check registered by itself, for a service (`service_id`) or for the node."""
+
+    service_id: str = ""
+    token: str = ""
+    namespace: str = ""
+
+
+class WeightsDefinition(msgspec.Struct, frozen=True):
+    """Load-balancing weights as given; a part left out is 0, which is no valid `passing` weight."""
+
+    passing: int = 0
+    warning: int = 0
+
+
+class UpstreamDefinition(msgspec.Struct, frozen=True):
+    """One destination in `Proxy.Upstreams`."""
+
+    destination_type: str = ""
+    destination_namespace: str = ""
+    destination_name: str = ""
+    datacenter: str = ""
+    local_bind_address: str = ""
+    local_bind_port: int = 0
+    local_bind_socket_path: str = ""
+    local_bind_socket_mode: str = ""
+    config: Mapping[str, Any] | None = None
+    mesh_gateway: MeshGatewayConfig = MeshGatewayConfig()
+
+
+class ProxyDefinition(msgspec.Struct, frozen=True):
+    """The `Proxy` of a sidecar or gateway."""
+
+    destination_service_name: str = ""
+    destination_service_id: str = ""
+    local_service_address: str = ""
+    local_service_port: int = 0
+    local_service_socket_path: str = ""
+    mode: str = ""
+    config: Mapping[str, Any] | None = None
+    upstreams: tuple[UpstreamDefinition, ...] = ()
+    mesh_gateway: MeshGatewayConfig = MeshGatewayConfig()
+    expose: ExposeConfig = ExposeConfig()
+    transparent_proxy: TransparentProxyConfig = TransparentProxyConfig()
+
+
+class ConnectDefinition(msgspec.Struct, frozen=True):
+    """How a service takes part in the mesh: by itself (`native`) or through a sidecar made for it."""
+
+    native: bool = False
+    sidecar_service: ServiceDefinition | None = None
+
+
+class ServiceDefinition(msgspec.Struct, frozen=True):
+    """A service as a client registers it."""
+
+    kind: str = ""
+    id: str = ""
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    address: str = ""
+    tagged_addresses: Mapping[str, ServiceAddress] | None = None
+    meta: Mapping[str, str] | None = None
+    port: int = 0
+    socket_path: str = ""
+    check: CheckType | None = None
+    checks: tuple[CheckType, ...] = ()
+    weights: WeightsDefinition | None = None
+    token: str = ""
+    enable_tag_override: bool = False
+    proxy: ProxyDefinition | None = None
+    connect: ConnectDefinition | None = None
