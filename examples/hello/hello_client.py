@@ -1,4 +1,4 @@
-"""The hello client: asks for a greeting again and again, prints what comes back, knows nothing of any mesh."""
+"""The hello client: asks for a greeting again and again and prints it. Knows nothing of any mesh."""
 
 import argparse
 import time
