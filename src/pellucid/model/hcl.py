@@ -1,0 +1,185 @@
+"""HCL text, as Consul's users write it, to plain dicts.
+
+Consul reads version 1 of the language, where a block is a list of one map, items need no
+separator (`Kind = "mesh" TransparentProxy { ... }` on one line is fine) and nothing is
+interpolated. Readers of version 2 refuse such files, so the grammar is written out here.
+
+A block, repeated or not, becomes a list of maps; labels become nested maps:
+`Subsets "v1" { Filter = "x" }` is `{"Subsets": [{"v1": [{"Filter": "x"}]}]}`.
+`decoding.decode` undoes the lists of one where a map is wanted.
+
+Text whose first character (after white space) is `{` is JSON, as for Consul.
+
+Source: HCL 1 (github.com/hashicorp/hcl, README "Syntax" and hcl/scanner).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+_GRAMMAR = r"""
+    start: _items
+    _items: (item ","?)*
+    item: key "=" value         -> assignment
+        | key+ body             -> block
+    key: IDENTIFIER | STRING
+    ?value: NUMBER | BOOLEAN | STRING | HEREDOC | body | array
+    body: "{" _items "}"
+    array: "[" [value ("," value)* ","?] "]"
+
+    BOOLEAN.2: /(true|false)(?![\w.-])/
+    IDENTIFIER: /[^\W\d][\w.-]*/
+    NUMBER: /-?(0[xX][0-9a-fA-F]+|[0-9]*\.[0-9]+([eE][+-]?[0-9]+)?|[0-9]+([eE][+-]?[0-9]+)?)/
+    STRING: /"(\$\{[^}]*\}|\$(?!\{)|\\.|[^"\\\n$])*"/
+    HEREDOC: /<<-?(?P<anchor>\w+)\r?\n(.*\n)*?[ \t]*(?P=anchor)(?=\r?$)/m
+
+    %ignore /[ \t\r\n\f\uFEFF]+/
+    %ignore /(#|\/\/)[^\n]*/
+    %ignore /\/\*(.|\n)*?\*\//
+"""
+
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-7]{3}|.)")
+_SINGLE_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_OCTAL = re.compile(r"-?0[0-7]+")
+
+
+class HclError(ValueError):
+    """The text is malformed; `str()` is `At <line>:<column>: <why>`, both counted from 1."""
+
+    def __init__(self, line: int, column: int, reason: str) -> None:
+        super().__init__(f"At {line}:{column}: {reason}")
+        self.line = line
+        self.column = column
+        self.reason = reason
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read HCL, or JSON if the text starts with `{`, to dicts, lists and scalars.
+
+    Raises HclError with the line and column of the first fault.
+    """
+    return _parse_json(text) if text.lstrip().startswith("{") else _parse_hcl(text)
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    try:
+        parsed: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise HclError(error.lineno, error.colno, error.msg) from None
+    except RecursionError:
+        raise HclError(1, 1, "nested too deeply") from None
+    return parsed
+
+
+def _parse_hcl(text: str) -> dict[str, Any]:
+    from lark import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+
+    try:
+        parsed: Any = _parser().parse(text)
+    except UnexpectedToken as error:
+        if error.token.type == "$END":
+            raise _unexpected_end(text) from None
+        raise HclError(error.line, error.column, f"unexpected {error.token.value!r}") from None
+    except UnexpectedCharacters as error:
+        raise HclError(error.line, error.column, _illegal(text[error.pos_in_stream :])) from None
+    except UnexpectedEOF:
+        raise _unexpected_end(text) from None
+    return parsed  # type: ignore[no-any-return]
+
+
+def _unexpected_end(text: str) -> HclError:
+    lines = text.split("\n")
+    return HclError(len(lines), len(lines[-1]) + 1, "unexpected end of text; is a bracket left open?")
+
+
+def _illegal(rest: str) -> str:
+    """Why no token begins with `rest`."""
+    if rest.startswith('"'):
+        return "literal not terminated"
+    if rest.startswith("<<"):
+        return "heredoc not terminated"
+    if rest.startswith("/*"):
+        return "comment not terminated"
+    return f"illegal character {rest[0]!r}"
+
+
+class _Values:
+    """Makes values as the text is read, rule by rule, so that deep nesting costs no stack."""
+
+    def IDENTIFIER(self, token: str) -> str:  # noqa: N802
+        return str(token)
+
+    def BOOLEAN(self, text: str) -> bool:  # noqa: N802
+        return text == "true"
+
+    def NUMBER(self, token: str) -> int | float:  # noqa: N802
+        if token.lower().lstrip("-").startswith("0x"):
+            return int(token, 16)
+        if _OCTAL.fullmatch(token):
+            return int(token, 8)
+        return int(token) if token.lstrip("-").isdecimal() else float(token)
+
+    def STRING(self, token: str) -> str:  # noqa: N802
+        return _ESCAPE.sub(_unescaped, token[1:-1])
+
+    def HEREDOC(self, token: str) -> str:  # noqa: N802
+        """The lines between the anchors; `<<-` also drops the closing anchor's indentation."""
+        opening, *lines, closing = token.replace("\r\n", "\n").split("\n")
+        indent = closing[: len(closing) - len(closing.lstrip(" \t"))]
+        if opening.startswith("<<-") and all(line.startswith(indent) or not line for line in lines):
+            lines = [line.removeprefix(indent) for line in lines]
+        return "".join(f"{line}\n" for line in lines)
+
+    def key(self, children: list[str]) -> str:
+        return children[0]
+
+    def array(self, children: list[Any]) -> list[Any]:
+        return children
+
+    def assignment(self, children: list[Any]) -> tuple[str, Any]:
+        key, value = children
+        return key, [value] if isinstance(value, dict) else value
+
+    def block(self, children: list[Any]) -> tuple[str, Any]:
+        key, *labels, body = children
+        for label in reversed(labels):
+            body = {label: [body]}
+        return key, [body]
+
+    def body(self, children: list[tuple[str, Any]]) -> dict[str, Any]:
+        return _collected(children)
+
+    start = body
+
+
+@cache
+def _parser() -> Lark:
+    from lark import Lark
+
+    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=False, transformer=_Values())
+
+
+def _collected(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The items of a body as a map: maps under one key are gathered, otherwise the last one counts."""
+    collected: dict[str, Any] = {}
+    for key, value in items:
+        earlier = collected.get(key)
+        collected[key] = earlier + value if _is_block(value) and _is_block(earlier) else value
+    return collected
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    escape = match[1]
+    if len(escape) == 1:
+        return _SINGLE_ESCAPES.get(escape, escape)
+    return chr(int(escape[1:], 16)) if escape[0] in "uUx" else chr(int(escape, 8))
