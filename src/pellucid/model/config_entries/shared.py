@@ -59,22 +59,24 @@ def transparent_proxy_as_mode(data: Mapping[str, Any]) -> Mapping[str, Any]:
     `Mode = "transparent"`, and the name holds a struct. True sets the mode unless the input
     sets one itself; false says nothing.
     """
-    return {
-        key: value for old, content in data.items() for key, value in _in_current_words(old, content, data)
+    key = next((key for key in data if key.lower() in ("transparentproxy", "transparent_proxy")), None)
+    turned_on = _weak_bool(data[key]) if key else None
+    if turned_on is None:
+        return data
+    rest = {other: content for other, content in data.items() if other != key}
+    if not turned_on or any(content for other, content in rest.items() if other.lower() == "mode"):
+        return rest
+    return {other: content for other, content in rest.items() if other.lower() != "mode"} | {
+        "Mode": "transparent"
     }
 
 
-def _in_current_words(key: str, content: Any, data: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    if key.lower() not in ("transparentproxy", "transparent_proxy") or not isinstance(
-        content, bool | int | str
-    ):
-        return [(key, content)]
+def _weak_bool(value: Any) -> bool | None:
+    """The boolean that `value` is or spells, if it does."""
     try:
-        turned_on = as_bool(content, key)
+        return as_bool(value, "")
     except TypeMismatch:
-        return [(key, content)]
-    has_mode = any(other.lower() == "mode" for other in data)
-    return [("Mode", "transparent")] if turned_on and not has_mode else []
+        return None
 
 
 class UpstreamLimits(msgspec.Struct, frozen=True, omit_defaults=True):
