@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from pellucid.model.config_entries.shared import transparent_proxy_as_mode
 from pellucid.model.durations import Duration
 from pellucid.model.services import (
     ExposeConfig,
@@ -107,16 +108,14 @@ class ProxyDefinition(msgspec.Struct, frozen=True):
     expose: ExposeConfig = ExposeConfig()
     transparent_proxy: TransparentProxyConfig = TransparentProxyConfig()
 
-
-class ConnectDefinition(msgspec.Struct, frozen=True):
-    """How a service takes part in the mesh: by itself (`native`) or through a sidecar made for it."""
-
-    native: bool = False
-    sidecar_service: ServiceDefinition | None = None
+    @classmethod
+    def before_decoding(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Accept `TransparentProxy = true`."""
+        return transparent_proxy_as_mode(data)
 
 
-class ServiceDefinition(msgspec.Struct, frozen=True):
-    """A service as a client registers it."""
+class ServiceFields(msgspec.Struct, frozen=True):
+    """What a service and a sidecar say of themselves alike."""
 
     kind: str = ""
     id: str = ""
@@ -133,4 +132,29 @@ class ServiceDefinition(msgspec.Struct, frozen=True):
     token: str = ""
     enable_tag_override: bool = False
     proxy: ProxyDefinition | None = None
+
+
+class NestedConnectDefinition(msgspec.Struct, frozen=True):
+    """The `Connect` of a sidecar; a sidecar inside it is read only to be refused."""
+
+    native: bool = False
+    sidecar_service: Mapping[str, Any] | None = None
+
+
+class SidecarServiceDefinition(ServiceFields, frozen=True):
+    """A sidecar as its service asks for it; what it leaves out is taken from the service."""
+
+    connect: NestedConnectDefinition | None = None
+
+
+class ConnectDefinition(msgspec.Struct, frozen=True):
+    """How a service takes part in the mesh: by itself (`native`) or through a sidecar made for it."""
+
+    native: bool = False
+    sidecar_service: SidecarServiceDefinition | None = None
+
+
+class ServiceDefinition(ServiceFields, frozen=True):
+    """A service as a client registers it."""
+
     connect: ConnectDefinition | None = None

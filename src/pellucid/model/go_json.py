@@ -124,6 +124,8 @@ class _Binder:
         raise GoJsonError(f"json: cannot unmarshal {_described(value)} into {place} of type {go_type}")
 
     def _struct(self, value: Mapping[str, Any], kind: inspect.StructType) -> msgspec.Struct:
+        if upgrade := getattr(kind.cls, "before_decoding", None):
+            value = upgrade(value)
         by_key = _fields_by_key(kind.cls)
         found: dict[str, Any] = {}
         for key, content in value.items():
