@@ -1,15 +1,15 @@
 """What a proxy's settings come to: `proxy-defaults`, then `service-defaults`, then its registration.
 
-| setting                        | lowest to highest                                                           |
-|--------------------------------|-----------------------------------------------------------------------------|
-| protocol of the own service    | tcp, proxy-defaults, service-defaults, registration                         |
-| mode, outbound listener port   | `""` and 15001, proxy-defaults, service-defaults, registration              |
-| dialed directly, expose checks | true if any of the three says so                                            |
-| expose paths                   | the whole list of the highest that has one                                  |
-| other keys of `Config`         | proxy-defaults, registration                                                |
-| protocol of an upstream        | proxy-defaults, its service-defaults, `Defaults`, `Overrides`, registration |
-| mesh gateway of an upstream    | `Defaults`, the proxy's registration, `Overrides`, its registration         |
-| other keys of an upstream      | `Defaults`, `Overrides`, its registration                                   |
+| setting                        | lowest to highest                                                       |
+|--------------------------------|-------------------------------------------------------------------------|
+| protocol of the own service    | tcp, proxy-defaults, service-defaults, registration                     |
+| mode, outbound listener port   | `""` and 15001, proxy-defaults, service-defaults, registration          |
+| dialed directly, expose checks | true if any of the three says so                                        |
+| expose paths                   | the whole list of the highest that has one                              |
+| other keys of `Config`         | proxy-defaults, registration                                            |
+| protocol of an upstream        | proxy-defaults, service-defaults, `Defaults`, `Overrides`, registration |
+| mesh gateway of an upstream    | `Defaults`, the proxy's registration, `Overrides`, its registration     |
+| other keys of an upstream      | `Defaults`, `Overrides`, its registration                               |
 
 A setting that is empty inherits; `direct` set higher up beats `transparent` below it.
 Source: Consul 1.10 docs, "Proxy Defaults", "Service Defaults"; agent/consul/config_endpoint.go

@@ -23,10 +23,11 @@ from typing import Any
 import msgspec
 
 from pellucid.model.config_entries import ProxyDefaults, ServiceDefaults, UpstreamConfig
-from pellucid.model.names import SERVER_SERVICE, WILDCARD
+from pellucid.model.names import SERVER_SERVICE
 from pellucid.model.services import Upstream
+from pellucid.rules.access import reachable_from
 from pellucid.rules.effective import DefaultsOf, EffectiveProxy, central_upstream_config
-from pellucid.rules.intentions import IntentionView, decide, match_source
+from pellucid.rules.intentions import IntentionView
 from pellucid.rules.proxy_config import upstream_settings
 
 
@@ -61,22 +62,11 @@ def infer(source: str, candidates: Iterable[str], view: IntentionView) -> Inferr
     candidates: names of ordinary services of the datacenter, with or without a sidecar. The service
     itself and the servers are left out here. view: at least the intentions matching `source`.
     """
-    rows = match_source(view.rows, source)
-    general = IntentionView(tuple(row for row in rows if row.destination_name == WILDCARD), view.default)
-    named = {
-        name: IntentionView(
-            tuple(row for row in rows if row.destination_name in (name, WILDCARD)), view.default
-        )
-        for name in {row.destination_name for row in rows} - {WILDCARD}
-    }
-    # Every candidate that no intention names shares one decision.
-    elsewhere = decide(source, WILDCARD, general).is_reachable
+    access = reachable_from(view.rows, source, view.default)
     reachable: list[str] = []
     refused: list[str] = []
     for name in sorted(set(candidates) - {source, SERVER_SERVICE}):
-        own = named.get(name)
-        allowed = elsewhere if own is None else decide(source, name, own).is_reachable
-        (reachable if allowed else refused).append(name)
+        (reachable if access.allows(name) else refused).append(name)
     return InferredUpstreams(tuple(reachable), tuple(refused))
 
 
