@@ -39,6 +39,8 @@ _UNITS = {
     "h": HOUR,
 }
 _LIMIT = 1 << 63
+_MOST_DIGITS = 19
+"""A 64-bit integer has no more; further decimals are below a nanosecond."""
 _TERM = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<fraction>[0-9]*))?(?P<unit>[^0-9.]*)")
 
 
@@ -51,10 +53,10 @@ def parse_duration(text: str) -> int:
 
     Returns nanoseconds. Raises DurationError.
     """
-    sign, rest = (-1 if text[:1] == "-" else 1), text.lstrip("+-") if text[:1] in ("+", "-") else text
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":
         return 0
-    if not rest or len(text) - len(rest) > 1:
+    if not rest:
         raise DurationError(f"time: invalid duration {quote(text)}")
     total = 0
     while rest:
@@ -68,14 +70,14 @@ def parse_duration(text: str) -> int:
 def _first_term(rest: str, text: str) -> tuple[int, str]:
     """The nanoseconds of the first number-with-unit of `rest`, and what follows it."""
     match = _TERM.match(rest)
-    if match is None or not (match["whole"] or match["fraction"]):
+    if match is None or not (match["whole"] or match["fraction"]) or len(match["whole"]) > _MOST_DIGITS:
         raise DurationError(f"time: invalid duration {quote(text)}")
     unit = match["unit"]
     if not unit:
         raise DurationError(f"time: missing unit in duration {quote(text)}")
     if unit not in _UNITS:
         raise DurationError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
-    fraction = match["fraction"] or ""
+    fraction = (match["fraction"] or "")[:_MOST_DIGITS]
     part = int(fraction or "0") * _UNITS[unit] // 10 ** len(fraction)
     return int(match["whole"] or "0") * _UNITS[unit] + part, rest[match.end() :]
 

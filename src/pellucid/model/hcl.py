@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lark import Lark
+    from lark import Lark, Token, UnexpectedToken
 
 _GRAMMAR = r"""
     start: _items
@@ -44,9 +45,22 @@ _GRAMMAR = r"""
     %ignore /\/\*(.|\n)*?\*\//
 """
 
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-7]{3}|.)")
-_SINGLE_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_OCTAL = re.compile(r"-?0[0-7]+")
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)")
+_SINGLE_ESCAPES = dict(zip('abfnrtv\\"', '\a\b\f\n\r\t\v\\"', strict=True))
+
+_TERMINALS = {
+    "IDENTIFIER": "a key",
+    "NUMBER": "a value",
+    "BOOLEAN": "a value",
+    "HEREDOC": "a value",
+    "LBRACE": "'{'",
+    "RBRACE": "'}'",
+    "LSQB": "'['",
+    "RSQB": "']'",
+    "COMMA": "','",
+    "EQUAL": "'='",
+}
+"""What messages call the terminals. A string is no help: it can always stand for a key or a value."""
 
 
 class HclError(ValueError):
@@ -72,6 +86,8 @@ def _parse_json(text: str) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError as error:
         raise HclError(error.lineno, error.colno, error.msg) from None
+    except ValueError:
+        raise HclError(1, 1, "a number has too many digits") from None
     except RecursionError:
         raise HclError(1, 1, "nested too deeply") from None
     return parsed
@@ -85,7 +101,7 @@ def _parse_hcl(text: str) -> dict[str, Any]:
     except UnexpectedToken as error:
         if error.token.type == "$END":
             raise _unexpected_end(text) from None
-        raise HclError(error.line, error.column, f"unexpected {error.token.value!r}") from None
+        raise HclError(error.line, error.column, _unexpected(error)) from None
     except UnexpectedCharacters as error:
         raise HclError(error.line, error.column, _illegal(text[error.pos_in_stream :])) from None
     except UnexpectedEOF:
@@ -95,7 +111,14 @@ def _parse_hcl(text: str) -> dict[str, Any]:
 
 def _unexpected_end(text: str) -> HclError:
     lines = text.split("\n")
-    return HclError(len(lines), len(lines[-1]) + 1, "unexpected end of text; is a bracket left open?")
+    return HclError(len(lines), len(lines[-1]) + 1, "unexpected end of text")
+
+
+def _unexpected(error: UnexpectedToken) -> str:
+    """What stands in the wrong place, and what could stand there."""
+    expected = sorted({_TERMINALS[terminal] for terminal in error.accepts if terminal in _TERMINALS})
+    alternatives = f", expected {' or '.join(expected)}" if expected else ""
+    return f"unexpected {error.token.value[:40]!r}{alternatives}"
 
 
 def _illegal(rest: str) -> str:
@@ -118,15 +141,22 @@ class _Values:
     def BOOLEAN(self, text: str) -> bool:  # noqa: N802
         return text == "true"
 
-    def NUMBER(self, token: str) -> int | float:  # noqa: N802
-        if token.lower().lstrip("-").startswith("0x"):
-            return int(token, 16)
-        if _OCTAL.fullmatch(token):
-            return int(token, 8)
-        return int(token) if token.lstrip("-").isdecimal() else float(token)
+    def NUMBER(self, token: Token) -> int | float:  # noqa: N802
+        digits = token.lower().lstrip("-")
+        try:
+            if digits.startswith("0x"):
+                return int(token, 16)
+            if digits.isdecimal():
+                return int(token, 8 if digits.startswith("0") else 10)
+            return float(token)
+        except ValueError:
+            raise HclError(token.line, token.column, f"illegal number {token[:40]}") from None
 
-    def STRING(self, token: str) -> str:  # noqa: N802
-        return _ESCAPE.sub(_unescaped, token[1:-1])
+    def STRING(self, token: Token) -> str:  # noqa: N802
+        try:
+            return _ESCAPE.sub(_unescaped, token[1:-1])
+        except ValueError:
+            raise HclError(token.line, token.column, "illegal char escape") from None
 
     def HEREDOC(self, token: str) -> str:  # noqa: N802
         """The lines between the anchors; `<<-` also drops the closing anchor's indentation."""
@@ -179,7 +209,11 @@ def _is_block(value: Any) -> bool:
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    escape = match[1]
-    if len(escape) == 1:
-        return _SINGLE_ESCAPES.get(escape, escape)
-    return chr(int(escape[1:], 16)) if escape[0] in "uUx" else chr(int(escape, 8))
+    """The character an escape stands for. Raises ValueError for one that is not defined."""
+    kind, digits = match[1][0], match[1][1:]
+    if kind in _SINGLE_ESCAPES:
+        return _SINGLE_ESCAPES[kind]
+    code = int(digits, 16) if kind in "xuU" else int(match[1], 8)
+    if code > sys.maxunicode or 0xD800 <= code < 0xE000:
+        raise ValueError(f"no character has the code {code:#x}")
+    return chr(code)

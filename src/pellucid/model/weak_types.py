@@ -10,6 +10,7 @@ Source: github.com/mitchellh/mapstructure (WeaklyTypedInput), Go package `strcon
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,10 @@ _INTEGER = re.compile(
     r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0[bB](?P<binary>[01]+)"
     r"|0[oO]?(?P<octal>[0-7]+)|(?P<decimal>[0-9]+))"
 )
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BASES = {"hex": 16, "binary": 2, "octal": 8, "decimal": 10}
+_MOST_DIGITS = 65
+"""More than any 64-bit integer has in any base: digits from there on are not worth reading."""
 _INT64 = (-(2**63), 2**63 - 1)
 
 
@@ -76,17 +80,17 @@ def as_str(value: Any, path: str) -> str:
 def as_float(value: Any, path: str) -> float:
     """A number, a boolean as 1 or 0, or text that spells a number; empty text is 0."""
     match value:
-        case bool() | int() | float():
+        case bool() | int():
             return float(value)
+        case float() if math.isfinite(value):
+            return value
+        case str() if not value or _FLOAT.fullmatch(value):
+            return as_float(float(value or "0"), path)
         case str():
-            try:
-                return float(value or "0")
-            except ValueError:
-                raise TypeMismatch(
-                    path,
-                    f"cannot parse '{path}' as float: strconv.ParseFloat: "
-                    f"parsing {quote(value)}: invalid syntax",
-                ) from None
+            raise TypeMismatch(
+                path,
+                f"cannot parse '{path}' as float: strconv.ParseFloat: parsing {quote(value)}: invalid syntax",
+            )
     raise unconvertible(path, "float64", value)
 
 
@@ -120,7 +124,8 @@ def _parsed_int(text: str, path: str, low: int, high: int) -> int:
     if match is None or (match["sign"] and low == 0):
         raise TypeMismatch(path, f"{prefix}: invalid syntax")
     base = next(name for name in _BASES if match[name] is not None)
-    number = int(match[base], _BASES[base]) * (-1 if match["sign"] == "-" else 1)
+    digits = match[base].lstrip("0")[:_MOST_DIGITS] or "0"
+    number = int(digits, _BASES[base]) * (-1 if match["sign"] == "-" else 1)
     if not low <= number <= high:
         raise TypeMismatch(path, f"{prefix}: value out of range")
     return number
