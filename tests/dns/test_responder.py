@@ -76,15 +76,18 @@ def test_transports_do_not_share_replies() -> None:
     assert len(ask(subject, query(), Transport.TCP).rr) == 10
 
 
-def test_every_instance_gets_its_share_of_first_places() -> None:
-    mesh = Mesh().add(*(web(number) for number in range(50)))
+def test_every_instance_comes_first_about_equally_often_though_few_replies_are_built() -> None:
+    mesh = Mesh().add(*(web(number) for number in range(4)))
     subject = responder(mesh)
-    rounds = 40 * VARIANTS * USES_PER_VARIANT
-    first = Counter(addresses(ask(subject, query()))[0] for _ in range(rounds // USES_PER_VARIANT))
-    for _ in range(rounds - rounds // USES_PER_VARIANT):
-        subject.respond(query(), Transport.UDP)
-    assert len(first) > 10
-    assert mesh.reads["web"] < rounds / USES_PER_VARIANT * 2
+    queries = 10 * VARIANTS * USES_PER_VARIANT
+    first: Counter[bytes] = Counter()
+    for _ in range(queries):
+        outcome = subject.respond(query(), Transport.UDP)
+        assert isinstance(outcome, bytes)
+        first[outcome[len(query()) + 12 :][:4]] += 1
+    assert len(first) == 4
+    assert min(first.values()) > queries / 8
+    assert mesh.reads["web"] < queries / USES_PER_VARIANT * 1.5
 
 
 def test_a_flood_of_names_leaves_memory_bounded() -> None:

@@ -28,13 +28,6 @@ UDP_BATCH = 64
 """Packets answered before the event loop gets its turn."""
 MAX_QUERY_BYTES = 4096
 RECEIVE_BUFFER_BYTES = 1 << 20
-MAX_WAITING = 1024
-MAX_WAITING_PER_CLIENT = 128
-MAX_CONNECTIONS = 512
-MAX_CONNECTIONS_PER_CLIENT = 64
-MAX_PIPELINED = 64
-"""Questions of one connection that wait for a recursor; further ones are read later."""
-IDLE_TIMEOUT_S = 30.0
 LISTEN_BACKLOG = 128
 ACCEPT_RETRY_S = 1.0
 PORT_ATTEMPTS = 16
@@ -46,6 +39,21 @@ _Ancillary = list[tuple[int, int, bytes]]
 _Address = tuple[str, int] | tuple[str, int, int, int]
 
 _log = structlog.get_logger("pellucid.dns")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much of the server its clients may hold."""
+
+    waiting: int = 1024
+    """Questions that wait for a recursor; further ones fail at once."""
+    waiting_per_client: int = 128
+    connections: int = 512
+    """TCP connections; further ones are closed."""
+    connections_per_client: int = 64
+    pipelined: int = 64
+    """Questions of one connection that wait for a recursor; further ones are read later."""
+    idle_timeout_s: float = 30.0
+    """How long a connection may take to send its next query whole and to take its answers."""
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -93,15 +101,17 @@ class DnsServer:
         *,
         rng: Random | None = None,
         clock: Callable[[], float] = time.time,
+        limits: Limits = Limits(),  # noqa: B008 - an immutable value
     ) -> None:
         """Raises ValueError when a recursor isn't an address."""
         _check_recursors(settings)
         self._responder = Responder(view, settings, rng=rng or SystemRandom(), clock=clock)
-        self._waiting = _Limit(MAX_WAITING, MAX_WAITING_PER_CLIENT)
-        self._connections = _Limit(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_CLIENT)
+        self._limits = limits
+        self._waiting = _Limit(limits.waiting, limits.waiting_per_client)
+        self._connections = _Limit(limits.connections, limits.connections_per_client)
 
     def reload(self, settings: DnsSettings) -> None:
-        """Answer by new settings from now on. Raises ValueError, changing nothing, when a recursor is wrong."""
+        """Answer by new settings from now on. Raises ValueError, changing nothing, on a bad recursor."""
         _check_recursors(settings)
         self._responder.reload(settings)
 
@@ -196,14 +206,14 @@ class DnsServer:
         client: str,
         waiting: asyncio.TaskGroup,
     ) -> None:
-        slots = asyncio.Semaphore(MAX_PIPELINED)
+        slots = asyncio.Semaphore(self._limits.pipelined)
 
         async def answer_later(outcome: Forward | Resolve) -> None:
             _write_message(writer, await self._finish(outcome, Transport.TCP, client))
             slots.release()
 
         while True:
-            async with asyncio.timeout(IDLE_TIMEOUT_S):
+            async with asyncio.timeout(self._limits.idle_timeout_s):
                 await writer.drain()
                 packet = await _read_message(reader)
             if packet is None:
