@@ -1,0 +1,133 @@
+"""The instances of a mesh service: where its sidecars are, how healthy, and by which addresses it is known.
+
+`endpoints` is what load balancing needs; `virtual_addresses` and `direct_addresses` are what the outbound
+listener matches. They read different rows, so a health change never reaches a listener.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import msgspec
+
+from pellucid.derive.effective import effective_proxy
+from pellucid.derive.engine import Db, query
+from pellucid.model.checks import CheckStatus, worst_of
+from pellucid.model.names import SERVER_SERVICE
+from pellucid.model.services import Service
+from pellucid.rules.virtual import virtual_ipv4, virtual_ipv6
+from pellucid.state.mesh_tables import CHECKS, NODES, SERVICES, VIRTUAL_ADDRESSES
+
+MAX_WEIGHT = 128
+"""Envoy and Consul accept load-balancing weights from 1 to this."""
+
+VIRTUAL_TAGS = ("virtual", "consul-virtual")
+"""Tagged addresses by which a whole service is dialled: its ClusterIP, or one given at registration."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, order=True):
+    """One sidecar of a service, as a load balancer sees it."""
+
+    address: str
+    port: int
+    healthy: bool
+    weight: int = 1
+
+
+class Address(msgspec.Struct, frozen=True, order=True):
+    """An address as a listener matches it, with what is dialled there: no port means any."""
+
+    ip: str
+    port: int = 0
+
+
+@query
+def mesh_services(db: Db) -> tuple[str, ...]:
+    """Names of the services that have sidecars (or speak mutual TLS themselves), in order."""
+    return tuple(str(name) for name in db.values(SERVICES, "connect") if name != SERVER_SERVICE)
+
+
+@query
+def typical_services(db: Db) -> tuple[str, ...]:
+    """Names of the registered applications, in order, the servers' own left out."""
+    return tuple(str(name) for name in db.values(SERVICES, "typical") if name != SERVER_SERVICE)
+
+
+@query
+def node_address(db: Db, node: str) -> str:
+    """The address of a node, or the empty string if it is unknown."""
+    stored = db.get(NODES, (node,))
+    return stored.value.address if stored else ""
+
+
+@query
+def node_status(db: Db, node: str) -> CheckStatus:
+    """The worst of a node's own checks."""
+    return worst_of(check.value.status for check in db.rows(CHECKS, "node-level", node))
+
+
+@query
+def instance_status(db: Db, node: str, service_id: str) -> CheckStatus:
+    """The worst of an instance's checks and its node's."""
+    own = (check.value.status for check in db.rows(CHECKS, "instance", (node, service_id)))
+    return worst_of((node_status(db, node), *own))
+
+
+@query
+def endpoints(db: Db, service: str) -> tuple[Endpoint, ...]:
+    """The sidecars of a service, in order of address.
+
+    Critical instances are listed as unhealthy; a weight below 1 makes an instance unhealthy too.
+    Source: Consul 1.10 docs, "Envoy Integration", endpoints.
+    """
+    found = {
+        _endpoint(db, stored.value)
+        for stored in db.rows(SERVICES, "connect", service)
+        if stored.value.port > 0
+    }
+    return tuple(sorted(found))
+
+
+def _endpoint(db: Db, instance: Service) -> Endpoint:
+    status = instance_status(db, instance.node, instance.id)
+    weights = instance.weights
+    weight = weights.warning if status is CheckStatus.WARNING else weights.passing
+    return Endpoint(
+        address=instance.address or node_address(db, instance.node),
+        port=instance.port,
+        healthy=status is not CheckStatus.CRITICAL and weight >= 1,
+        weight=min(max(weight, 1), MAX_WEIGHT),
+    )
+
+
+@query
+def virtual_addresses(db: Db, service: str) -> tuple[str, ...]:
+    """The addresses that stand for the service as a whole, in order: allocated ones and tagged ones."""
+    found: set[str] = set()
+    allocated = db.get(VIRTUAL_ADDRESSES, (service,))
+    if allocated is not None:
+        found |= {virtual_ipv4(allocated.value.number), virtual_ipv6(allocated.value.number)}
+    for stored in db.rows(SERVICES, "connect", service):
+        tagged = stored.value.tagged_addresses or {}
+        found |= {tagged[tag].address for tag in VIRTUAL_TAGS if tag in tagged}
+    return tuple(sorted(address for address in found if _is_ip(address)))
+
+
+@query
+def direct_addresses(db: Db, service: str) -> tuple[str, ...]:
+    """The addresses of the instances that ask to be dialled directly, in order."""
+    found: set[str] = set()
+    for stored in db.rows(SERVICES, "connect", service):
+        instance = stored.value
+        proxy = effective_proxy(db, instance.node, instance.id)
+        if proxy is not None and proxy.dialed_directly:
+            found.add(instance.address or node_address(db, instance.node))
+    return tuple(sorted(address for address in found if _is_ip(address)))
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return True
