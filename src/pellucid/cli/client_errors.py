@@ -1,0 +1,20 @@
+"""How a request to the agent can fail. Kept apart from the client, which is slow to import."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """A request that did not succeed; str() is the text to show."""
+
+
+class Unreachable(ClientError):
+    """No usable answer came: refused, timed out, bad certificate, cut off, not JSON."""
+
+
+class UnexpectedStatus(ClientError):
+    """The agent answered with an error status; `body` is its text."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(f"Unexpected response code: {status} ({body})")
+        self.status = status
+        self.body = body
