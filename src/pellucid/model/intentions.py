@@ -96,7 +96,7 @@ def hash_of(row: Intention) -> str:
         digest.update(text.encode())
     for text in (row.destination_name, row.source_type, row.action):
         digest.update(text.encode())
-    digest.update(row.precedence.to_bytes(8, "little"))
+    digest.update(row.precedence.to_bytes(8, "little", signed=True))
     for key in sorted(row.meta):
         digest.update(f"{key}{row.meta[key]}".encode())
     return base64.b64encode(digest.digest()).decode()
