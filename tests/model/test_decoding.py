@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from pellucid.model.decoding import DecodeError, UnknownKey, decode
 from pellucid.model.durations import Duration
+from pellucid.model.hcl import parse
 from pellucid.model.weak_types import TypeMismatch
 from pellucid.model.wire import UInt32
 
@@ -206,9 +207,26 @@ def test_an_unknown_key_comes_with_advice(data: dict[str, Any], advice: str) -> 
     assert refusal.value.advice == (advice,)
 
 
-def test_input_nested_beyond_reason_is_refused() -> None:
-    nested: dict[str, Any] = {}
-    for _ in range(5_000):
-        nested = {"a": nested}
-    with pytest.raises(DecodeError, match="nested too deeply"):
-        decode(Thing, {"Config": nested})
+def test_advice_on_hcl_text_says_the_line() -> None:
+    with pytest.raises(DecodeError) as refusal:
+        decode(Thing, parse('Name = "x"\nPart {\n  Prot = 1\n}'))
+    assert refusal.value.advice == ('line 3: Part.Prot: did you mean "Port"?',)
+
+
+def test_values_read_from_hcl_hold_plain_text() -> None:
+    thing = decode(Thing, parse('Meta { a = "b" }\nConfig { c { d = 1 } }'))
+    assert msgspec.json.encode((thing.meta, thing.config)) == b'[{"a":"b"},{"c":{"d":1}}]'
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: {"a": inner}, lambda inner: [inner, 1]])
+def test_opaque_values_have_a_greatest_depth(wrap: Callable[[Any], Any]) -> None:
+    def nested(levels: int) -> Any:
+        value: Any = 0
+        for _ in range(levels):
+            value = wrap(value)
+        return value
+
+    assert decode(Thing, {"Config": {"c": nested(100)}}).config == {"c": nested(100)}
+    with pytest.raises(DecodeError) as refusal:
+        decode(Thing, {"Config": {"c": nested(5_000)}})
+    assert str(refusal.value) == "1 error(s) decoding:\n\n* 'Config[c]' is nested more than 100 levels deep"

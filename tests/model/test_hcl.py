@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.model.hcl import HclError, parse
+from pellucid.model.hcl import HclError, Key, parse
 
 WALKTHROUGH_DEFAULTS = """\
 Kind = "proxy-defaults"
@@ -112,6 +112,11 @@ def test_windows_line_ends_and_a_byte_order_mark_do_no_harm() -> None:
 
 def test_text_that_starts_with_a_brace_is_json() -> None:
     assert parse(' \n{"Kind": "mesh", "List": [{"a": null}]}') == {"Kind": "mesh", "List": [{"a": None}]}
+
+
+def test_keys_know_where_they_stand() -> None:
+    keys = list(parse('a = 1\n  "b" {}\n'))
+    assert [(key, key.line, key.column) for key in keys if isinstance(key, Key)] == [("a", 1, 1), ("b", 2, 3)]
 
 
 def test_empty_text_is_an_empty_map() -> None:

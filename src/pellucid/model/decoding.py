@@ -28,6 +28,7 @@ import msgspec
 from msgspec import inspect
 
 from pellucid.model.go_text import errors_occurred, kind_name, quote
+from pellucid.model.hcl import Key
 from pellucid.model.weak_types import (
     TypeMismatch,
     as_bool,
@@ -41,6 +42,9 @@ from pellucid.model.weak_types import (
 from pellucid.model.wire import WireField, fields_of, plain_type
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_DEEPEST = 100
+"""Levels of maps and lists in an opaque value: more than any use has, and safe to write again."""
 
 _CLOSE_ENOUGH = 0.65
 """Least similarity (0 to 1) of a known key to be worth suggesting."""
@@ -58,6 +62,8 @@ class UnknownKey:
     """The path of the map `nearest` belongs in, `""` for the top level; None if it is this one."""
     known: tuple[str, ...]
     """All keys that mean something here."""
+    line: int | None = None
+    """The line of the HCL text it stands on."""
 
     def __str__(self) -> str:
         if self.path.lower().endswith("namespace"):
@@ -84,8 +90,9 @@ class DecodeError(ValueError):
 
     @property
     def advice(self) -> tuple[str, ...]:
-        """A line for each unknown key, such as `Bogus: did you mean "Protocol"?`."""
-        return tuple(f"{e.path}: {e.advice}" for e in self.errors if isinstance(e, UnknownKey))
+        """A line for each unknown key, such as `line 3: Protocl: did you mean "Protocol"?`."""
+        unknown = [error for error in self.errors if isinstance(error, UnknownKey)]
+        return tuple(f"{f'line {key.line}: ' if key.line else ''}{key.path}: {key.advice}" for key in unknown)
 
 
 def decode(struct_type: type[T], data: Mapping[str, Any], *, ignore: Collection[str] = ()) -> T:
@@ -99,8 +106,6 @@ def decode(struct_type: type[T], data: Mapping[str, Any], *, ignore: Collection[
         value = reader.read_struct(struct_type, data, "")
     except TypeMismatch as mismatch:
         reader.mismatches.append(mismatch)
-    except RecursionError:
-        raise DecodeError("the input is nested too deeply") from None
     mismatches, unknown = tuple(reader.mismatches), tuple(reader.unknown)
     if mismatches:
         points = "\n".join(sorted(f"* {mismatch}" for mismatch in mismatches))
@@ -115,13 +120,15 @@ def unwrapped(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
-def _opaque(value: Any) -> Any:
+def _opaque(value: Any, path: str, depth: int = 0) -> Any:
     """A value we attach no meaning to, with lists of one undone all the way down."""
+    if depth > _DEEPEST:
+        raise TypeMismatch(path, f"'{path}' is nested more than {_DEEPEST} levels deep")
     match unwrapped(value):
         case Mapping() as items:
-            return {key: _opaque(item) for key, item in items.items()}
+            return {str(key): _opaque(item, path, depth + 1) for key, item in items.items()}
         case list() | tuple() as items:
-            return [_opaque(item) for item in items]
+            return [_opaque(item, path, depth + 1) for item in items]
         case scalar:
             return scalar
 
@@ -176,7 +183,8 @@ class _Reader:
             places = {name: where for name, where in _keys_below(self.root) if where != path}
             nearest = _nearest(key, tuple(places))
             place = places[nearest] if nearest else None
-        return UnknownKey(_inside(path, key), nearest, place, known)
+        line = key.line if isinstance(key, Key) else None
+        return UnknownKey(_inside(path, key), nearest, place, known, line)
 
     def _read_into(
         self, values: Any, at: Any, kind: inspect.Type, extra: Mapping[str, Any], value: Any, path: str
@@ -196,7 +204,7 @@ class _Reader:
             case inspect.StructType():
                 return self.read_struct(kind.cls, value, path)
             case inspect.AnyType():
-                return _opaque(value)
+                return _opaque(value, path)
         return _read_scalar(kind, extra, unwrapped(value), path)
 
     def _read_list(self, kind: inspect.VarTupleType | inspect.ListType, value: Any, path: str) -> Any:
@@ -216,7 +224,7 @@ class _Reader:
             if not isinstance(items, Mapping):
                 raise TypeMismatch(path, f"'{path}' expected a map, got '{kind_name(value)}'")
             for key, item in items.items():
-                self._read_into(values, key, item_type, extra, item, f"{path}[{key}]")
+                self._read_into(values, str(key), item_type, extra, item, f"{path}[{key}]")
         return values
 
 

@@ -30,7 +30,12 @@ _GRAMMAR = r"""
     item: key "=" value         -> assignment
         | key+ body             -> block
     key: IDENTIFIER | STRING
-    ?value: NUMBER | BOOLEAN | STRING | HEREDOC | body | array
+    ?value: NUMBER              -> number
+        | BOOLEAN               -> boolean
+        | STRING                -> string
+        | HEREDOC               -> heredoc
+        | body
+        | array
     body: "{" _items "}"
     array: "[" [value ("," value)* ","?] "]"
 
@@ -73,9 +78,27 @@ class HclError(ValueError):
         self.reason = reason
 
 
+class Key(str):
+    """A key that knows where in the text it stands; line and column are counted from 1."""
+
+    __slots__ = ("column", "line")
+
+    column: int
+    line: int
+
+    @classmethod
+    def at(cls, line: int, column: int, text: str) -> Key:
+        """The key `text` at this place."""
+        key = cls(text)
+        key.line = line
+        key.column = column
+        return key
+
+
 def parse(text: str) -> dict[str, Any]:
     """Read HCL, or JSON if the text starts with `{`, to dicts, lists and scalars.
 
+    Keys of HCL are `Key`s, so that a fault found later can still be pointed at.
     Raises HclError with the line and column of the first fault.
     """
     return _parse_json(text) if text.lstrip().startswith("{") else _parse_hcl(text)
@@ -135,13 +158,12 @@ def _illegal(rest: str) -> str:
 class _Values:
     """Makes values as the text is read, rule by rule, so that deep nesting costs no stack."""
 
-    def IDENTIFIER(self, token: str) -> str:  # noqa: N802
-        return str(token)
+    def key(self, children: list[Token]) -> Key:
+        token = children[0]
+        return Key.at(token.line, token.column, _unquoted(token) if token.type == "STRING" else token.value)
 
-    def BOOLEAN(self, text: str) -> bool:  # noqa: N802
-        return text == "true"
-
-    def NUMBER(self, token: Token) -> int | float:  # noqa: N802
+    def number(self, children: list[Token]) -> int | float:
+        token = children[0]
         digits = token.lower().lstrip("-")
         try:
             if digits.startswith("0x"):
@@ -152,22 +174,19 @@ class _Values:
         except ValueError:
             raise HclError(token.line, token.column, f"illegal number {token[:40]}") from None
 
-    def STRING(self, token: Token) -> str:  # noqa: N802
-        try:
-            return _ESCAPE.sub(_unescaped, token[1:-1])
-        except ValueError:
-            raise HclError(token.line, token.column, "illegal char escape") from None
+    def boolean(self, children: list[Token]) -> bool:
+        return bool(children[0] == "true")
 
-    def HEREDOC(self, token: str) -> str:  # noqa: N802
+    def string(self, children: list[Token]) -> str:
+        return _unquoted(children[0])
+
+    def heredoc(self, children: list[Token]) -> str:
         """The lines between the anchors; `<<-` also drops the closing anchor's indentation."""
-        opening, *lines, closing = token.replace("\r\n", "\n").split("\n")
+        opening, *lines, closing = children[0].replace("\r\n", "\n").split("\n")
         indent = closing[: len(closing) - len(closing.lstrip(" \t"))]
         if opening.startswith("<<-") and all(line.startswith(indent) or not line for line in lines):
             lines = [line.removeprefix(indent) for line in lines]
         return "".join(f"{line}\n" for line in lines)
-
-    def key(self, children: list[str]) -> str:
-        return children[0]
 
     def array(self, children: list[Any]) -> list[Any]:
         return children
@@ -206,6 +225,13 @@ def _collected(items: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_block(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _unquoted(token: Token) -> str:
+    try:
+        return _ESCAPE.sub(_unescaped, token[1:-1])
+    except ValueError:
+        raise HclError(token.line, token.column, "illegal char escape") from None
 
 
 def _unescaped(match: re.Match[str]) -> str:

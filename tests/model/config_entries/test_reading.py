@@ -97,6 +97,12 @@ def test_what_cannot_be_read_is_refused_in_consuls_words(data: dict[str, Any], t
     assert refusal_of(data) == text
 
 
+def test_a_list_is_no_entry() -> None:
+    with pytest.raises(DecodeError) as refusal:
+        decode_config_entry([{"Kind": "mesh"}])  # type: ignore[arg-type]
+    assert str(refusal.value) == "expected a map with a kind/Kind key, got 'slice'"
+
+
 def test_what_was_read_can_be_written_back() -> None:
     entry = ServiceDefaults(name="web", protocol="http")
     shown = to_json_object(entry, create_index=7, modify_index=9)

@@ -206,10 +206,21 @@ def test_a_source_is_replaced_in_its_place_or_added_at_the_end() -> None:
     assert added.source("d") is None
 
 
-def test_a_source_with_an_id_is_replaced_even_under_another_name() -> None:
-    other = SourceIntention(name="other", action="allow", legacy_id=LEGACY.legacy_id)
-    entry = ServiceIntentions(name="db", sources=(LEGACY,)).with_legacy_source(other)
-    assert entry.sources == (other,)
+def test_a_source_with_an_id_is_replaced_under_another_name_and_keeps_its_birthday() -> None:
+    later = "2026-12-24T00:00:00Z"
+    other = SourceIntention(
+        name="other",
+        action="allow",
+        legacy_id=LEGACY.legacy_id,
+        legacy_create_time=later,
+        legacy_update_time=later,
+    )
+    (replaced,) = ServiceIntentions(name="db", sources=(LEGACY,)).with_legacy_source(other).sources
+    assert (replaced.name, replaced.legacy_create_time, replaced.legacy_update_time) == (
+        "other",
+        LEGACY.legacy_create_time,
+        later,
+    )
 
 
 def test_sources_are_taken_out_by_name_or_id() -> None:

@@ -65,6 +65,7 @@ from pellucid.model.config_entries.shared import (
 from pellucid.model.config_entries.terminating_gateway import LinkedService, TerminatingGateway
 from pellucid.model.decoding import DecodeError, decode
 from pellucid.model.encoding import json_object
+from pellucid.model.go_text import kind_name
 
 __all__ = [
     "ALLOW",
@@ -154,6 +155,8 @@ def decode_config_entry(data: Mapping[str, Any], *, ignore: Collection[str] = ()
     ignore: further top-level keys to pass over, as Consul's command line does with `Namespace`.
     Raises DecodeError.
     """
+    if not isinstance(data, Mapping):
+        raise DecodeError(f"expected a map with a kind/Kind key, got '{kind_name(data)}'")
     if "Kind" not in data and "kind" not in data:
         raise DecodeError("Payload does not contain a kind/Kind key at the top level")
     kind = data.get("Kind", data.get("kind"))

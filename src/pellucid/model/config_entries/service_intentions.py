@@ -150,7 +150,13 @@ class ServiceIntentions(
         return self._with(source, lambda other: other.name == source.name)
 
     def with_legacy_source(self, source: SourceIntention) -> ServiceIntentions:
-        """With `source` in the place of the one of the same id, whatever its name, or added at the end."""
+        """With `source` in the place of the one of the same id, whatever its name, or added at the end.
+
+        The time of creation stays that of the one it replaces.
+        """
+        for earlier in self.sources:
+            if earlier.legacy_id == source.legacy_id and earlier.legacy_create_time:
+                source = replace(source, legacy_create_time=earlier.legacy_create_time)
         return self._with(source, lambda other: other.legacy_id == source.legacy_id)
 
     def _with(self, source: SourceIntention, is_same: Callable[[SourceIntention], bool]) -> ServiceIntentions:
