@@ -114,6 +114,13 @@ def test_opaque_maps_keep_their_values_but_lose_lists_of_one() -> None:
     assert decode(Thing, block).config == {"a": {"b": "c", "d": [1, 2]}, "e": None}
 
 
+def test_opaque_numbers_beyond_64_bits_lose_precision_or_are_refused() -> None:
+    assert decode(Thing, {"Config": {"a": 2**64, "b": 2**64 - 1}}).config == {"a": 2.0**64, "b": 2**64 - 1}
+    for number in (10**400, float("inf"), float("nan")):
+        with pytest.raises(DecodeError, match=r"'Config\[a\]' holds a number that is out of range"):
+            decode(Thing, {"Config": {"a": number}})
+
+
 def test_an_enum_takes_its_values_only() -> None:
     assert decode(Thing, {"Colour": "blue"}).colour is Colour.BLUE
     with pytest.raises(DecodeError, match='\'Colour\' must be one of "red", "blue", not "green"'):

@@ -163,7 +163,14 @@ def test_deep_nesting_is_read(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"a":' * 100_000, '{"a": ' + "1" * 5_000 + "}", "a = " + "1" * 5_000, 'a = "' + "${" * 50_000],
+    [
+        '{"a":' * 100_000,
+        '{"a": NaN}',
+        '{"a": "\\ud800"}',
+        '{"a": [' + "1" * 5_000,
+        "a = " + "1" * 5_000,
+        'a = "' + "${" * 50_000,
+    ],
 )
 def test_hostile_text_is_an_error_and_not_a_crash(text: str) -> None:
     with pytest.raises(HclError):

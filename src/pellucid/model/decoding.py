@@ -19,6 +19,7 @@ agent/structs/config_entry.go (DecodeConfigEntry); github.com/mitchellh/mapstruc
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -129,8 +130,21 @@ def _opaque(value: Any, path: str, depth: int = 0) -> Any:
             return {str(key): _opaque(item, path, depth + 1) for key, item in items.items()}
         case list() | tuple() as items:
             return [_opaque(item, path, depth + 1) for item in items]
+        case int() | float() as number if not -(2**63) <= number < 2**64:
+            return _as_float64(number, path)
         case scalar:
             return scalar
+
+
+def _as_float64(number: float, path: str) -> float:
+    """A number beyond 64-bit integers, as Go keeps it."""
+    try:
+        approximate = float(number)
+    except OverflowError:
+        approximate = math.inf
+    if not math.isfinite(approximate):
+        raise TypeMismatch(path, f"'{path}' holds a number that is out of range")
+    return approximate
 
 
 class _Reader:

@@ -21,6 +21,8 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from lark import Lark, Token, UnexpectedToken
 
@@ -106,14 +108,21 @@ def parse(text: str) -> dict[str, Any]:
 
 def _parse_json(text: str) -> dict[str, Any]:
     try:
-        parsed: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise HclError(error.lineno, error.colno, error.msg) from None
-    except ValueError:
-        raise HclError(1, 1, "a number has too many digits") from None
-    except RecursionError:
-        raise HclError(1, 1, "nested too deeply") from None
+        parsed: dict[str, Any] = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _json_error(text, str(error)) from None
     return parsed
+
+
+def _json_error(text: str, otherwise: str) -> HclError:
+    """Where the fault is; msgspec is strict but counts bytes, the standard library counts lines."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return HclError(error.lineno, error.colno, error.msg)
+    except (ValueError, RecursionError):
+        pass
+    return HclError(1, 1, otherwise)
 
 
 def _parse_hcl(text: str) -> dict[str, Any]:
