@@ -9,8 +9,7 @@ from pellucid.dns.records import AAAA, NS, PTR, SOA, TXT, A, Rcode, Record, Reco
 from pellucid.dns.settings import DnsSettings
 from pellucid.dns.view import Instance, Node, VirtualAddresses
 from pellucid.model.checks import CheckStatus
-
-from .mesh import Mesh, web
+from tests.dns.mesh import Mesh, web
 
 N1 = "n1.node.consul."
 

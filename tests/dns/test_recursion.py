@@ -8,8 +8,7 @@ import pytest
 from pellucid.dns.recursion import addresses_of, forward, parse_recursor
 from pellucid.dns.settings import DnsSettings
 from pellucid.dns.trimming import Transport
-
-from .name_server import NameServer, denies, fails, forged_first, knows, name_server, says_nothing
+from tests.dns.name_server import NameServer, denies, fails, forged_first, knows, name_server, says_nothing
 
 
 def packet(query_id: int = 7) -> bytes:

@@ -14,8 +14,7 @@ from pellucid.dns.records import A, Record
 from pellucid.dns.responder import Forward, Resolve, Responder
 from pellucid.dns.settings import DnsSettings
 from pellucid.dns.trimming import Transport
-
-from .mesh import NOW_S, Mesh, web
+from tests.dns.mesh import NOW_S, Mesh, web
 
 WEB = "web.service.consul"
 

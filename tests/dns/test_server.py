@@ -11,9 +11,8 @@ import pytest
 
 from pellucid.dns.server import DnsServer, Limits, Listener, bind
 from pellucid.dns.settings import DnsSettings
-
-from .mesh import Mesh, web
-from .name_server import Behaviour, knows, name_server, says_nothing
+from tests.dns.mesh import Mesh, web
+from tests.dns.name_server import Behaviour, knows, name_server, says_nothing
 
 WEB = "web.service.consul"
 LOOPBACKS = ["127.0.0.1", "::1", "0.0.0.0", "::"]

@@ -8,8 +8,7 @@ from pellucid.dns.records import AAAA, CNAME, SOA, SRV, TXT, A, Rcode, Record, R
 from pellucid.dns.settings import DnsSettings, SoaSettings
 from pellucid.dns.view import Instance, Node, VirtualAddresses
 from pellucid.model.checks import CheckStatus
-
-from .mesh import NOW_S, Mesh, web
+from tests.dns.mesh import NOW_S, Mesh, web
 
 WEB = "web.service.consul."
 SOA_RECORD = Record(

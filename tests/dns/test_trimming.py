@@ -10,8 +10,7 @@ from pellucid.dns.queries import Edns
 from pellucid.dns.records import SOA, SRV, TXT, A, Record, RecordType, Reply
 from pellucid.dns.settings import DnsSettings
 from pellucid.dns.trimming import Transport, message_size, trim
-
-from .mesh import Mesh, web
+from tests.dns.mesh import Mesh, web
 
 WEB = "web.service.consul."
 DEFAULTS = DnsSettings()

@@ -5,8 +5,7 @@ import pytest
 from pellucid.health.alias import alias_result
 from pellucid.health.results import CheckResult
 from pellucid.model.checks import CheckStatus, HealthCheck
-
-from .definitions import check
+from tests.health.definitions import check
 
 PASSING, WARNING, CRITICAL = CheckStatus
 ALIAS = check("web-alias", service_id="web-proxy", alias_service="web", interval_ns=0)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from pellucid.health.machine import CheckMachine, HealthSettings
 from pellucid.health.results import Action, CheckResult, Deregister, Probe, Report
 from pellucid.model.checks import CheckDefinition, CheckStatus
-
-from .definitions import SECOND, check
+from tests.health.definitions import SECOND, check
 
 PASSING, WARNING, CRITICAL = CheckStatus
 INITIAL = Report(CRITICAL, "")

@@ -10,8 +10,7 @@ import pytest
 from pellucid.health.results import CheckKey, CheckReport, CheckResult
 from pellucid.health.runner import MAX_NETWORK_PROBES, MAX_SCRIPT_PROBES, CheckRunner, UnknownTtlCheck
 from pellucid.model.checks import CheckDefinition, CheckStatus
-
-from .definitions import SECOND, check
+from tests.health.definitions import SECOND, check
 
 PASSING, WARNING, CRITICAL = CheckStatus
 KEY = CheckKey("n1", "web")
