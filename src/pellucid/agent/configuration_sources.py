@@ -150,7 +150,8 @@ def _explained(error: DecodeError) -> str:
     for fault in error.errors:
         path = _as_in_files(fault.path)
         if isinstance(fault, UnknownKey):
-            lines.append(f"* invalid config key {path} ({_as_in_files(fault.advice)})")
+            place = f"line {fault.line}: " if fault.line else ""
+            lines.append(f"* invalid config key {path} ({place}{_as_in_files(fault.advice)})")
         else:
             lines.append("* " + str(fault).replace(fault.path, path))
     noun = "error" if len(lines) == 1 else "errors"

@@ -7,6 +7,8 @@ import socket
 
 import msgspec
 
+PRIVATE_NETWORKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
 
 class Host(msgspec.Struct, frozen=True):
     """A machine as configuration sees it."""
@@ -16,8 +18,12 @@ class Host(msgspec.Struct, frozen=True):
     """(interface, IPv4 address) pairs, loopback left out."""
 
     def private_addresses(self) -> tuple[str, ...]:
-        """The RFC 1918 addresses, in interface order."""
-        return tuple(address for _, address in self.addresses if ipaddress.ip_address(address).is_private)
+        """The addresses of RFC 1918 networks, in interface order."""
+        return tuple(address for _, address in self.addresses if _is_private(address))
+
+
+def _is_private(address: str) -> bool:
+    return any(ipaddress.IPv4Address(address) in network for network in PRIVATE_NETWORKS)
 
 
 def this_host() -> Host:

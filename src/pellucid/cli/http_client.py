@@ -121,8 +121,9 @@ class ConsulClient:
 
     def _subject(self, method: str, target: str) -> str:
         """What Go's client puts before every failure: `Put "http://127.0.0.1:8500/v1/config"`."""
-        scheme = "http" if self._settings.scheme == "unix" else self._settings.scheme
-        return f'{method.capitalize()} "{scheme}://{self._settings.address}{target}"'
+        if self._settings.scheme == "unix":
+            return f'{method.capitalize()} "http://unix{target}"'
+        return f'{method.capitalize()} "{self._settings.scheme}://{self._settings.address}{target}"'
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -131,9 +132,10 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected.settimeout(self.timeout)
+        connected.connect(self._path)
+        self.sock = connected
 
 
 class _TlsConnection(http.client.HTTPSConnection):
