@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pellucid.dns.queries import Edns
 from pellucid.dns.records import SOA, SRV, TXT, A, Record, RecordType, Reply
 from pellucid.dns.settings import DnsSettings
-from pellucid.dns.trimming import Transport, message_size, trim
+from pellucid.dns.trimming import Transport, first_answers, message_size, most_answers, trim
 from tests.dns.mesh import Mesh, web
 
 WEB = "web.service.consul."
@@ -69,6 +69,22 @@ def test_the_truncated_bit_is_set_where_enabled(enabled: bool) -> None:
 def test_one_answer_that_is_too_long_is_replaced_by_the_truncated_bit() -> None:
     long = Reply(answer=(Record(WEB, 0, TXT("x" * 600)),))
     assert trim(long, WEB, Transport.UDP, None, DEFAULTS) == Reply(truncated=True)
+
+
+@given(
+    st.integers(1, 60),
+    st.none() | st.integers(0, 1000),
+    st.sampled_from([RecordType.A, RecordType.SRV]),
+    st.sampled_from(list(Transport)),
+)
+def test_building_no_more_answers_than_fit_changes_no_reply(
+    count: int, offer: int | None, qtype: RecordType, transport: Transport
+) -> None:
+    edns = None if offer is None else Edns(offer)
+    settings = DnsSettings(enable_truncate=True)
+    full = reply_of(count, qtype)
+    part = first_answers(full, most_answers(transport, edns, settings))
+    assert trim(part, WEB, transport, edns, settings) == trim(full, WEB, transport, edns, settings)
 
 
 @given(

@@ -52,6 +52,8 @@ from pellucid.model.checks import CheckStatus
 from pellucid.model.names import SERVER_SERVICE
 
 MAX_NAME_SERVERS = 3
+MAX_ANSWERS = 65535
+"""What a message can count."""
 NO_EXTERNAL: Mapping[str, tuple[Record, ...]] = MappingProxyType({})
 
 
@@ -69,14 +71,26 @@ def answer(
     now_s: float,
     rng: Random,
     external: Mapping[str, tuple[Record, ...]] = NO_EXTERNAL,
+    most_answers: int = MAX_ANSWERS,
 ) -> Reply | Recurse:
     """Answer `question` from `view`.
 
     now_s: Unix time, for the SOA's serial. rng: shuffles instances. external: records already found for names
-    outside our zones, by name with its final dot.
+    outside our zones, by name with its final dot. most_answers: how many records of instances are worth
+    building.
     """
     lookup, zone = parse_name(question.lookup_labels(), question.qtype, settings)
-    scene = Scene(view, settings, zone, now_s, rng, external, _resolve_alias, MAX_INTERNAL_ALIASES)
+    scene = Scene(
+        view=view,
+        settings=settings,
+        zone=zone,
+        now_s=now_s,
+        rng=rng,
+        external=external,
+        resolve=_resolve_alias,
+        most_answers=most_answers,
+        aliases_left=MAX_INTERNAL_ALIASES,
+    )
     return _answer_lookup(question, lookup, scene)
 
 

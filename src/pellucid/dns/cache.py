@@ -8,12 +8,12 @@ comes first equally often.
 
 from __future__ import annotations
 
-from itertools import islice
-
 from pellucid.dns.names import Lookup
 from pellucid.dns.view import View
 
 MAX_ENTRIES = 4096
+MAX_BYTES = 16 << 20
+"""Of all replies together: a name can be asked in many spellings, and a reply over TCP is up to 64 KiB."""
 MAX_QUERY_BYTES = 512
 """Longer queries aren't remembered; a name takes at most 255."""
 VARIANTS = 16
@@ -25,6 +25,7 @@ class ReplyCache:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, _Entry] = {}
+        self._bytes = 0
         self.hits = 0
         """How many replies were sent again."""
 
@@ -35,14 +36,14 @@ class ReplyCache:
             return None
         version = view.version(entry.lookup)
         if version is not entry.version and version != entry.version:
-            del self._entries[query]
+            self._forget(query)
             return None
         count = len(entry.variants)
         if count < entry.wanted:
             return None
         entry.uses += 1
         if entry.uses > count * USES_PER_VARIANT:
-            del self._entries[query]
+            self._forget(query)
             return None
         self.hits += 1
         return entry.variants[entry.uses % count]
@@ -53,21 +54,27 @@ class ReplyCache:
             return
         entry = self._entries.get(query)
         if entry is None:
-            self._make_room()
             entry = self._entries[query] = _Entry(lookup, version, VARIANTS if varies else 1)
         entry.variants.append(reply)
+        self._bytes += len(reply)
+        while len(self._entries) > MAX_ENTRIES or self._bytes > MAX_BYTES:
+            self._forget(next(iter(self._entries)))
 
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _make_room(self) -> None:
-        if len(self._entries) >= MAX_ENTRIES:
-            for oldest in list(islice(self._entries, MAX_ENTRIES // 8)):
-                del self._entries[oldest]
+    @property
+    def size(self) -> int:
+        """The bytes of all replies."""
+        return self._bytes
+
+    def _forget(self, query: bytes) -> None:
+        self._bytes -= sum(map(len, self._entries.pop(query).variants))
 
 
 class _Entry:

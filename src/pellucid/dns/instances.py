@@ -39,7 +39,8 @@ Address = IPv4Address | IPv6Address | str
 
 def address_reply(question: Question, instances: Sequence[Instance], ttl_s: int, scene: Scene) -> Reply:
     """The addresses of `instances`, in their order; an alias only when no instance has an IP address."""
-    limit = scene.settings.a_record_limit
+    name = question.name
+    limit = min(scene.settings.a_record_limit or scene.most_answers, scene.most_answers)
     records: dict[Record, None] = {}
     alias = ""
     for instance in instances:
@@ -47,7 +48,7 @@ def address_reply(question: Question, instances: Sequence[Instance], ttl_s: int,
         if isinstance(address, str):
             alias = alias or address
         elif question.accepts(address):
-            records[Record(question.name, ttl_s, address_data(address))] = None
+            records[Record(name, ttl_s, address_data(address))] = None
             if len(records) == limit:
                 break
     if not records and alias and question.wants_address:
@@ -57,6 +58,7 @@ def address_reply(question: Question, instances: Sequence[Instance], ttl_s: int,
 
 def service_reply(question: Question, instances: Sequence[Instance], ttl_s: int, scene: Scene) -> Reply:
     """SRV records of `instances`, in their order; additional: their targets' addresses and metadata."""
+    name = question.name
     answer: dict[tuple[str, str, int], Record] = {}
     additional: dict[Record, None] = {}
     unresolved: dict[str, None] = {}
@@ -67,13 +69,15 @@ def service_reply(question: Question, instances: Sequence[Instance], ttl_s: int,
         if place in answer or not is_representable(target.name):
             continue
         data = SRV(1, _weight(instance), instance.port, target.name)
-        answer[place] = Record(question.name, ttl_s, data)
+        answer[place] = Record(name, ttl_s, data)
         if target.addresses is None:
             unresolved[target.name] = None
         additional.update(dict.fromkeys(target.addresses or ()))
         follows_names = follows_names or target.is_alias
         if scene.settings.enable_additional_node_meta_txt:
             additional.update(dict.fromkeys(meta_records(target.name, instance.node.meta, ttl_s)))
+        if len(answer) == scene.most_answers:
+            break
     return Reply(
         answer=tuple(answer.values()),
         additional=tuple(additional),

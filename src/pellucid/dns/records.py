@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
@@ -125,6 +126,7 @@ def text_of(labels: tuple[bytes, ...]) -> str:
     return "".join(_text_of_label(label) + "." for label in labels) or "."
 
 
+@lru_cache(maxsize=8192)
 def labels_of(name: str) -> tuple[bytes, ...]:
     """The labels of a name in presentation form, with or without its final dot."""
     if "\\" not in name:

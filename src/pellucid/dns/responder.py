@@ -19,7 +19,7 @@ from pellucid.dns.queries import CLASS_ANY, CLASS_IN, Malformed, Query, decode_q
 from pellucid.dns.records import Rcode, Record, Reply
 from pellucid.dns.replies import encode_refusal, encode_reply
 from pellucid.dns.settings import DnsSettings
-from pellucid.dns.trimming import Transport, trim
+from pellucid.dns.trimming import Transport, most_answers, trim
 from pellucid.dns.view import View
 
 _log = structlog.get_logger("pellucid.dns")
@@ -89,7 +89,7 @@ class Responder:
     def complete(self, resolve: Resolve, found: Mapping[str, tuple[Record, ...]]) -> bytes:
         """The reply with the addresses that were found; names that weren't stay without."""
         external = {name: found.get(name, ()) for name in resolve.names}
-        reply = self._answer(resolve.query, resolve.seed, external)
+        reply = self._answer(resolve.query, resolve.transport, resolve.seed, external)
         if isinstance(reply, Recurse):
             return self._error(resolve.query, reply.otherwise)
         return self._encode(resolve.query, reply, resolve.transport)
@@ -104,7 +104,7 @@ class Responder:
         lookup, _ = parse_name(query.question.lookup_labels(), query.question.qtype, self._settings)
         version = self._view.version(lookup)
         seed = self._rng.getrandbits(32)
-        reply = self._answer(query, seed)
+        reply = self._answer(query, transport, seed)
         if isinstance(reply, Recurse):
             if not self._settings.recursors:
                 return self._error(query, reply.otherwise)
@@ -117,7 +117,11 @@ class Responder:
         return encoded
 
     def _answer(
-        self, query: Query, seed: int, external: Mapping[str, tuple[Record, ...]] = NO_EXTERNAL
+        self,
+        query: Query,
+        transport: Transport,
+        seed: int,
+        external: Mapping[str, tuple[Record, ...]] = NO_EXTERNAL,
     ) -> Reply | Recurse:
         return answer(
             query.question,
@@ -126,6 +130,7 @@ class Responder:
             now_s=self._clock(),
             rng=Random(seed),  # noqa: S311 - spreads load, guards nothing
             external=external,
+            most_answers=most_answers(transport, query.edns, self._settings),
         )
 
     def _encode(self, query: Query, reply: Reply, transport: Transport) -> bytes:

@@ -28,6 +28,8 @@ class Scene(msgspec.Struct, frozen=True):
     external: Mapping[str, tuple[Record, ...]]
     resolve: Callable[[str, Scene], tuple[Record, ...] | None]
     """Follows a name that an address field holds; None when only a recursor can say."""
+    most_answers: int
+    """More records than this can't be sent anyway."""
     aliases_left: int
 
     def node_name(self, node: str) -> str:

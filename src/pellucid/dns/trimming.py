@@ -41,6 +41,8 @@ QUESTION_TAIL_BYTES = 4
 RECORD_HEAD_BYTES = 10
 """Type, class, TTL and length of data, between a record's name and its data."""
 POINTER_BYTES = 2
+MIN_RECORD_BYTES = POINTER_BYTES + RECORD_HEAD_BYTES + 4
+"""An address record of the question's own name."""
 OPTION_HEAD_BYTES = 4
 
 
@@ -57,10 +59,17 @@ def trim(
     """Drop what doesn't fit: authority first, then answers from the end and what they led to."""
     limit = _byte_limit(transport, edns)
     compressed = not settings.disable_compression and limit > DEFAULT_UDP_BYTES
-    kept = first_answers(reply, _count_limit(reply, transport, limit, settings))
+    has_srv = any(isinstance(each.data, SRV) for each in reply.answer)
+    kept = first_answers(reply, _count_limit(has_srv, transport, limit, settings))
     kept = _fitted(kept, question_name, limit - _option_size(edns), compressed)
     cut = len(kept.answer) < len(reply.answer)
     return msgspec.structs.replace(kept, truncated=cut and (settings.enable_truncate or not kept.answer))
+
+
+def most_answers(transport: Transport, edns: Edns | None, settings: DnsSettings) -> int:
+    """How many answers it takes to fill a reply and to know that there were more."""
+    limit = _byte_limit(transport, edns)
+    return _count_limit(False, transport, limit, settings) + 1
 
 
 def message_size(reply: Reply, question_name: str, compressed: bool) -> int:
@@ -86,13 +95,12 @@ def _byte_limit(transport: Transport, edns: Edns | None) -> int:
     return min(MAX_UDP_BYTES, max(DEFAULT_UDP_BYTES, edns.udp_bytes if edns else 0))
 
 
-def _count_limit(reply: Reply, transport: Transport, limit: int, settings: DnsSettings) -> int:
+def _count_limit(has_srv: bool, transport: Transport, limit: int, settings: DnsSettings) -> int:
     if transport is Transport.TCP:
-        has_srv = any(isinstance(each.data, SRV) for each in reply.answer)
         return MAX_TCP_SRV_ANSWERS if has_srv else MAX_TCP_ANSWERS
     if limit == DEFAULT_UDP_BYTES:
         return min(MAX_UDP_ANSWERS, settings.udp_answer_limit)
-    return len(reply.answer)
+    return limit // MIN_RECORD_BYTES
 
 
 def _fitted(reply: Reply, question_name: str, limit: int, compressed: bool) -> Reply:
