@@ -1,0 +1,111 @@
+"""Starts all the parts of a run in order, and undoes them in the reverse order.
+
+Each part is undone by leaving its `async with`, or by the kernel when we are killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from pellucid.dataplane.envoy_binary import EnvoyMissingError, find_envoy
+from pellucid.dataplane.envoy_process import EnvoyFailedError
+from pellucid.dataplane.namespace.fabric import joined_fabric
+from pellucid.dataplane.namespace.fabric_addresses import FabricFullError
+from pellucid.dataplane.namespace.workload_namespace import NamespaceError, workload_namespace
+from pellucid.dataplane.redirect_apply import RedirectError
+from pellucid.dataplane.redirect_settings import InvalidSettingError
+from pellucid.dataplane.run.agent_api import AgentError
+from pellucid.dataplane.run.ending import GuardianLostError, Run, StoppedEarlyError, StopSignals
+from pellucid.dataplane.run.guarding import guardian
+from pellucid.dataplane.run.program import program_request
+from pellucid.dataplane.run.registration import WorkloadRegistration
+from pellucid.dataplane.run.settings import WorkloadSettings
+from pellucid.dataplane.run.sidecar import WorkloadSidecar, xds_route
+from pellucid.dataplane.run.surroundings import surroundings
+from pellucid.dataplane.run.user import workload_user
+
+EXIT_FAILED = 125
+"""The run failed, not the program. Docker's number, as the shell's two are."""
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+
+_PROBLEMS = (
+    AgentError,
+    EnvoyFailedError,
+    EnvoyMissingError,
+    FabricFullError,
+    GuardianLostError,
+    InvalidSettingError,
+    NamespaceError,
+    RedirectError,
+)
+
+
+async def run_workload(settings: WorkloadSettings) -> int:
+    """Run the program in the mesh until it ends, or until a signal asks us to stop.
+
+    Returns the program's exit code (128 + n when signal n ended it), or 125 when the run failed, 126 and 127
+    when the program cannot be executed or found; what went wrong is on standard error.
+    """
+    with StopSignals() as stop:
+        try:
+            return await _run(settings, stop)
+        except StoppedEarlyError as stopped:
+            return 128 + stopped.number
+        except PermissionError as problem:
+            return _failed(problem, EXIT_NOT_EXECUTABLE)
+        except FileNotFoundError as problem:
+            return _failed(problem, EXIT_NOT_FOUND)
+        except _PROBLEMS as problem:
+            return _failed(problem, EXIT_FAILED)
+
+
+async def _run(settings: WorkloadSettings, stop: StopSignals) -> int:
+    async with AsyncExitStack() as undo:
+        run = await stop.unless_stopped(_start(settings, stop, undo))
+        return await run.until_end()
+
+
+async def _start(settings: WorkloadSettings, stop: StopSignals, undo: AsyncExitStack) -> Run:
+    rootless = os.geteuid() != 0
+    user = workload_user(settings.user, os.environ)
+    binary = find_envoy(settings.envoy_binary)
+    directory = settings.runtime_directory or runtime_directory(rootless=rootless)
+    # First, so that it can be told of everything that the kernel does not undo by itself.
+    watcher = await undo.enter_async_context(guardian())
+    route = await asyncio.to_thread(xds_route, settings)
+    fabric = undo.enter_context(joined_fabric(directory, rootless=rootless))
+    namespace = await undo.enter_async_context(workload_namespace(fabric.owner))
+    await fabric.connect(namespace)
+    await undo.enter_async_context(surroundings(namespace, settings, rootless=rootless))
+
+    registration = WorkloadRegistration(settings, fabric.place, watcher)
+    undo.push_async_callback(registration.withdraw)
+    credential = await registration.enter()
+
+    sidecar = WorkloadSidecar(namespace, settings, registration.ids.proxy, binary, rootless=rootless)
+    await undo.enter_async_context(sidecar.way_to_agent(route))
+    undo.push_async_callback(sidecar.envoy.stop)
+    await sidecar.start(route, credential)
+
+    request = program_request(settings.command, user, os.environ, rootless=rootless)
+    program = await namespace.spawn(request, (0, 1, 2))
+    await undo.enter_async_context(registration.kept_informed(namespace, sidecar))
+    return Run(program, sidecar, registration, watcher, stop, settings.drain_s)
+
+
+def runtime_directory(*, rootless: bool) -> Path:
+    """Where this machine's, or this user's, workloads meet on one fabric."""
+    if not rootless:
+        return Path("/run/pellucid")
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(base, "pellucid") if base else Path(f"/tmp/pellucid-{os.getuid()}")  # noqa: S108
+
+
+def _failed(problem: Exception, code: int) -> int:
+    print(f"pellucid run: {problem}", file=sys.stderr)
+    return code
