@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 import dnslib
 import pytest
 
-from pellucid.dns.server import DnsServer, Limits, Listener, bind
+from pellucid.dns.listeners import Listener, bind
+from pellucid.dns.server import DnsServer, Limits
 from pellucid.dns.settings import DnsSettings
 from tests.dns.mesh import Mesh, web
 from tests.dns.name_server import Behaviour, knows, name_server, says_nothing
@@ -97,7 +98,9 @@ async def test_queries_sent_before_serving_starts_are_answered() -> None:
         client.send(query())
         task = asyncio.create_task(DnsServer(Mesh().add(web(1)), DnsSettings()).serve([listener]))
         assert await asyncio.get_running_loop().sock_recv(client, 512)
-        task.cancel()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_client_that_sends_and_closes_its_side_gets_its_answers() -> None:

@@ -1,4 +1,4 @@
-"""The DNS server's sockets: thin loops around the responder.
+"""The DNS server: thin loops between sockets and the responder.
 
 UDP packets are read straight from the socket, a batch at a time. TCP connections carry any number of queries
 (RFC 7766); replies that need a recursor may overtake each other. Every queue has an end: connections and
@@ -18,6 +18,7 @@ from random import Random, SystemRandom
 import msgspec
 import structlog
 
+from pellucid.dns.listeners import Listener
 from pellucid.dns.recursion import addresses_of, forward, parse_recursor
 from pellucid.dns.responder import Forward, Resolve, Responder
 from pellucid.dns.settings import DnsSettings
@@ -27,13 +28,8 @@ from pellucid.dns.view import View
 UDP_BATCH = 64
 """Packets answered before the event loop gets its turn."""
 MAX_QUERY_BYTES = 4096
-RECEIVE_BUFFER_BYTES = 1 << 20
-LISTEN_BACKLOG = 128
 ACCEPT_RETRY_S = 1.0
-PORT_ATTEMPTS = 16
 
-_IP_PKTINFO = 8
-"""Linux' option that tells, and sets, the local address of a datagram; `socket` doesn't name it for IPv4."""
 _ANCILLARY_BYTES = socket.CMSG_SPACE(20)
 _Ancillary = list[tuple[int, int, bytes]]
 _Address = tuple[str, int] | tuple[str, int, int, int]
@@ -54,41 +50,6 @@ class Limits(msgspec.Struct, frozen=True):
     """Questions of one connection that wait for a recursor; further ones are read later."""
     idle_timeout_s: float = 30.0
     """How long a connection may take to send its next query whole and to take its answers."""
-
-
-class Listener(msgspec.Struct, frozen=True):
-    """A bound UDP socket and a listening TCP socket of one address."""
-
-    udp: socket.socket
-    tcp: socket.socket
-
-    @property
-    def port(self) -> int:
-        """The port of both."""
-        port: int = self.udp.getsockname()[1]
-        return port
-
-    def close(self) -> None:
-        """Give both up."""
-        self.udp.close()
-        self.tcp.close()
-
-
-def bind(host: str, port: int) -> Listener:
-    """Bind an address for DNS; queries that come before `serve` runs are kept by the kernel.
-
-    host: an IP address. port: 0 picks one that is free for both transports.
-    Raises OSError when it is taken or isn't ours.
-    """
-    for _ in range(PORT_ATTEMPTS):
-        tcp = _tcp_socket(host, port)
-        try:
-            return Listener(_udp_socket(host, tcp.getsockname()[1]), tcp)
-        except OSError:
-            tcp.close()
-            if port:
-                raise
-    raise OSError(f"no port of {host} is free for both UDP and TCP")
 
 
 class DnsServer:
@@ -189,7 +150,11 @@ class DnsServer:
             if not admitted:
                 connection.close()
                 return
-            reader, writer = await asyncio.open_connection(sock=connection)
+            try:
+                reader, writer = await asyncio.open_connection(sock=connection)
+            except OSError:
+                connection.close()
+                return
             try:
                 async with asyncio.TaskGroup() as waiting:
                     await self._answer_messages(reader, writer, client, waiting)
@@ -271,41 +236,3 @@ async def _read_message(reader: asyncio.StreamReader) -> bytes | None:
 
 def _write_message(writer: asyncio.StreamWriter, message: bytes) -> None:
     writer.write(len(message).to_bytes(2, "big") + message)
-
-
-def _tcp_socket(host: str, port: int) -> socket.socket:
-    tcp = socket.socket(_family(host), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _keep_to_family(tcp)
-        tcp.bind((host, port))
-        tcp.listen(LISTEN_BACKLOG)
-    except OSError:
-        tcp.close()
-        raise
-    return tcp
-
-
-def _udp_socket(host: str, port: int) -> socket.socket:
-    udp = socket.socket(_family(host), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        _keep_to_family(udp)
-        if host == "0.0.0.0":  # noqa: S104 - only compared
-            udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        elif host == "::":
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        udp.bind((host, port))
-    except OSError:
-        udp.close()
-        raise
-    return udp
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _keep_to_family(listening: socket.socket) -> None:
-    if listening.family == socket.AF_INET6:
-        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
