@@ -57,6 +57,8 @@ class ReplayingAgent:
 
     address: str
     requests: list[Request] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every answer."""
     _answers: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
 
     def replay(self, *identifiers: str) -> None:
@@ -122,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         status, body = self.server.agent.answer_to(request)  # type: ignore[attr-defined]
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in self.server.agent.headers.items():  # type: ignore[attr-defined]
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

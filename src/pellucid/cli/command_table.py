@@ -64,6 +64,9 @@ TABLE: dict[str, Entry | Group] = {
     "connect ca set-config": Entry(
         "connect_ca", "SET_CONFIG", "Changes the certificate authority's settings"
     ),
+    "connect credential": Entry(
+        "connect_credential", "CREDENTIAL", "Issues a new credential for a service's sidecar"
+    ),
     "connect envoy": Entry("connect_envoy", "ENVOY", "Starts Envoy as a service's proxy"),
     "connect redirect-traffic": Entry(
         "connect_redirect_traffic", "REDIRECT_TRAFFIC", "Sends a workload's traffic through its proxy"
@@ -94,6 +97,7 @@ TABLE: dict[str, Entry | Group] = {
     "maint": Entry("operation", "MAINT", "Controls maintenance mode of a node or service"),
     "members": Entry("membership", "MEMBERS", "Lists the members of a cluster"),
     "reload": Entry("operation", "RELOAD", "Makes an agent read its configuration files again"),
+    "run": Entry("run", "RUN", "Runs a program inside the mesh"),
     "services": Group(
         "Interact with services of an agent",
         "Registers services with the local agent and removes them.\n\n"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -31,6 +32,14 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 NOT_FOUND = 404
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer: decoded JSON (None for an empty body) and headers, names in lower case."""
+
+    value: Any
+    headers: Mapping[str, str]
+
+
 class ConsulClient:
     """Requests to one agent. Each request opens its own connection: a command makes one or two."""
 
@@ -39,7 +48,7 @@ class ConsulClient:
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """The decoded JSON answer. Raises UnexpectedStatus and Unreachable."""
-        return self._request("GET", path, query)
+        return self.ask("GET", path, query).value
 
     def get_if_found(self, path: str, query: Query | None = None) -> Any:
         """As `get`, and None for a 404."""
@@ -52,33 +61,37 @@ class ConsulClient:
 
     def put(self, path: str, body: Any = None, query: Query | None = None) -> Any:
         """Send `body` as JSON (nothing when it is None) and decode the answer, None when it is empty."""
-        return self._request("PUT", path, query, body)
+        return self.ask("PUT", path, query, body).value
 
     def post(self, path: str, body: Any = None, query: Query | None = None) -> Any:
         """As `put`, with the method POST."""
-        return self._request("POST", path, query, body)
+        return self.ask("POST", path, query, body).value
 
     def delete(self, path: str, query: Query | None = None) -> Any:
         """As `put`, with the method DELETE and no body."""
-        return self._request("DELETE", path, query)
+        return self.ask("DELETE", path, query).value
 
-    def _request(self, method: str, path: str, query: Query | None, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, query: Query | None = None, body: Any = None) -> Answer:
+        """One request, with the headers of its answer. Raises UnexpectedStatus and Unreachable."""
         target = quote(path, safe="/*:@-._~") + ("?" + urlencode(query, doseq=True) if query else "")
         payload = None if body is None else json.dumps(body).encode()
-        status, text = self._exchange(method, target, payload)
-        if status != http.client.OK:
-            raise UnexpectedStatus(status, text.strip())
+        response, text = self._exchange(method, target, payload)
+        if response.status != http.client.OK:
+            raise UnexpectedStatus(response.status, text.strip())
+        headers = {name.lower(): value for name, value in response.getheaders()}
         if not text.strip():
-            return None
+            return Answer(None, headers)
         try:
-            return json.loads(text)
+            return Answer(json.loads(text), headers)
         except ValueError:
             raise Unreachable(
                 f"{self._subject(method, target)}: the answer is not JSON; is this address a Consul HTTP API?"
             ) from None
 
-    def _exchange(self, method: str, target: str, payload: bytes | None) -> tuple[int, str]:
-        """One request and its answer: status and body. Raises Unreachable with Go's words."""
+    def _exchange(
+        self, method: str, target: str, payload: bytes | None
+    ) -> tuple[http.client.HTTPResponse, str]:
+        """One request, its answer and the body. Raises Unreachable with Go's words."""
         connection: http.client.HTTPConnection | None = None
         try:
             connection = self._connection()
@@ -86,9 +99,8 @@ class ConsulClient:
             response = connection.getresponse()
             content = response.read(MAX_RESPONSE_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
-            reason = _reason(
-                error, self._settings, connected=connection is not None and bool(connection.sock)
-            )
+            connected = connection is not None and bool(connection.sock)
+            reason = _reason(error, self._settings, connected=connected)
             raise Unreachable(f"{self._subject(method, target)}: {reason}") from None
         finally:
             if connection is not None:
@@ -97,7 +109,7 @@ class ConsulClient:
             raise Unreachable(
                 f"{self._subject(method, target)}: the answer is larger than {MAX_RESPONSE_BYTES} bytes"
             )
-        return response.status, content.decode("utf-8", "replace")
+        return response, content.decode("utf-8", "replace")
 
     def _connection(self) -> http.client.HTTPConnection:
         settings = self._settings

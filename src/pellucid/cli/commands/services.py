@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pellucid.model.definitions import ServiceDefinition
 
 
+CREDENTIAL_HEADER = "x-pellucid-workload-credential"
+
+
 def _register(invocation: Invocation) -> int:
     from pellucid.model.encoding import json_object
 
@@ -30,12 +33,32 @@ def _register(invocation: Invocation) -> int:
         services = [json_object(service) for service in _services_in(invocation.arguments)]
     else:
         services = [_service_of_flags(invocation)]
+    credential_file = flags.text("credential-file")
+    if credential_file and len(services) != 1:
+        raise CommandFailed("Error: -credential-file is for one service; register one at a time")
     client = invocation.client()
     for service in services:
         with Attempt(f'Error registering service "{service["Name"]}"'):
-            client.put("/v1/agent/service/register", service, invocation.scope())
+            query = invocation.scope() | ({"pellucid-credential": "new"} if credential_file else {})
+            answer = client.ask("PUT", "/v1/agent/service/register", query, service)
+        if credential_file:
+            _keep_credential(credential_file, answer.headers.get(CREDENTIAL_HEADER, ""))
         invocation.output(f"Registered service: {service['Name']}")
     return 0
+
+
+def _keep_credential(file: str, credential: str) -> None:
+    """Write the workload's credential to a file that only its owner can read. Raises CommandFailed."""
+    from pellucid.cli.secret_file import write_secret
+
+    if not credential:
+        raise CommandFailed("Error: the service is registered, but the agent gave no credential for it")
+    try:
+        write_secret(file, credential)
+    except OSError as error:
+        raise CommandFailed(
+            f"Error: the service is registered, but its credential cannot be kept in {file}: {error.strerror}"
+        ) from None
 
 
 def _deregister(invocation: Invocation) -> int:
@@ -112,6 +135,12 @@ REGISTER = Command(
     run=_register,
     flags=(
         Flag("address", "The service's address; the node's own when absent."),
+        Flag(
+            "credential-file",
+            "Where to keep a new credential for the service's sidecar. A sidecar on another machine than the "
+            "agent shows it as its token: connect envoy -token-file.",
+            placeholder="file",
+        ),
         Flag("id", "The instance's ID; the name when absent.", placeholder="ID"),
         Flag("kind", "The kind of proxy or gateway this is; none for an ordinary service."),
         Flag("meta", "Metadata; repeatable.", kind="pairs", placeholder="key=value"),
