@@ -47,6 +47,10 @@ class Leaf(msgspec.Struct, frozen=True):
     root_id: str
     """The root that signed it."""
 
+    def __repr__(self) -> str:
+        """Says which leaf it is, and keeps the private key out of logs and tracebacks."""
+        return f"Leaf({self.spiffe_uri}, serial {self.serial_number}, root {self.root_id})"
+
 
 def issue(
     authority: Authority,

@@ -34,6 +34,10 @@ class CaRoot(msgspec.Struct, frozen=True):
     rotated_out_at: int = 0
     """When it stopped being the active root; 0 while it is active."""
 
+    def __repr__(self) -> str:
+        """Says which root it is, and keeps the private key out of logs and tracebacks."""
+        return f"CaRoot({self.id}, active={self.active})"
+
 
 class CaConfiguration(msgspec.Struct, frozen=True):
     """The CA provider's settings. A single row, key: `consul` provider name is not part of it."""
