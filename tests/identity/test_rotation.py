@@ -216,6 +216,10 @@ def test_misspelt_setting_is_named_with_those_there_are() -> None:
         read_settings(configuration(LeafTTL="1h"))
 
 
+def test_setting_of_old_configurations_is_passed_over() -> None:
+    assert read_settings(configuration(RotationPeriod="2160h")) == CaSettings()
+
+
 def test_only_the_built_in_provider_exists() -> None:
     with pytest.raises(CaConfigurationError) as refused:
         read_settings(configuration(provider="nope"))

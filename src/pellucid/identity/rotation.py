@@ -41,6 +41,8 @@ _INTERMEDIATE_PER_LEAF = 3
 _PRUNE_AFTER_LEAF_TTLS = 2
 _EC_BITS = (224, 256, 384, 521)
 _RSA_BITS = (2048, 4096)
+_WITHOUT_EFFECT = frozenset({"rotationperiod"})
+"""Keys that old configurations carry and that no version since 1.2 acts on."""
 
 
 class CaConfigurationError(ValueError):
@@ -251,10 +253,10 @@ def _decode(config: Mapping[str, Any]) -> CaSettings:
         value = given.pop(_folded(key), None)
         if value is not None and value != "":
             fields[field] = read(key, value)
-    if given:
+    if given.keys() - _WITHOUT_EFFECT:
         known = ", ".join(key for _, key, _ in _FIELDS)
         names = {_folded(key): key for key in config}
-        unknown = ", ".join(f'"{names[key]}"' for key in sorted(given))
+        unknown = ", ".join(f'"{names[key]}"' for key in sorted(given.keys() - _WITHOUT_EFFECT))
         raise ValueError(f"error decoding config: unknown key {unknown}; the keys are {known}")
     return CaSettings(**fields)
 

@@ -260,7 +260,6 @@ class _Compiler:
         target, resolver = self._resolve(target)
         if target.id not in self._targets:
             self._targets[target.id] = self._shaped(target, resolver)
-            self._connect_timeout_of(resolver)
         return target.id
 
     def _shaped(self, target: DiscoveryTarget, resolver: ServiceResolver) -> DiscoveryTarget:
