@@ -111,6 +111,15 @@ class Log:
         """The state at `revision`. Free to take, never changes."""
         return self._published
 
+    @property
+    def head(self) -> Snapshot:
+        """The state the next commit changes: every accepted commit, durable or not yet.
+
+        For deciding what to commit, never for answering: a caller that reads it and calls `commit`
+        without awaiting in between decides on exactly what it changes.
+        """
+        return self._head
+
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every commit from now on, in order, before its caller is answered.
 

@@ -1,0 +1,279 @@
+"""`/v1/catalog/register` and `/v1/catalog/deregister`: what no agent of ours runs.
+
+Source: Consul 1.10 docs, "Catalog HTTP API"; agent/consul/catalog_endpoint.go,
+agent/consul/state/catalog.go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from pellucid.api.context import ApiContext
+from pellucid.api.handlers.parameters import decoded_body
+from pellucid.api.outcome import Commit, Outcome
+from pellucid.api.query_options import check_datacenter
+from pellucid.api.registrations import check_removed, deregistered, virtual_addresses
+from pellucid.api.request import Request
+from pellucid.api.response import HttpError, json_response
+from pellucid.api.workload_access import identity_of, require_instance
+from pellucid.model.checks import CheckStatus, HealthCheck
+from pellucid.model.definitions import ProxyDefinition, ServiceDefinition, WeightsDefinition
+from pellucid.model.durations import Duration, format_duration
+from pellucid.model.go_text import errors_occurred, quote
+from pellucid.model.services import Node, Origin, Service, ServiceAddress
+from pellucid.rules.service_definition import RegistrationError, service_of, structural_errors
+from pellucid.state.mesh_tables import CHECKS, CREDENTIALS, NODES, SERVICES
+from pellucid.state.snapshot import Snapshot
+from pellucid.state.tables import Change, Delete, Put
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class CatalogConnect(msgspec.Struct, frozen=True):
+    """`Connect` of a catalog service."""
+
+    native: bool = False
+
+
+class CatalogService(msgspec.Struct, frozen=True):
+    """The service of a catalog registration."""
+
+    kind: str = ""
+    id: str = ""
+    service: str = ""
+    tags: tuple[str, ...] = ()
+    address: str = ""
+    tagged_addresses: Mapping[str, ServiceAddress] | None = None
+    meta: Mapping[str, str] | None = None
+    port: int = 0
+    socket_path: str = ""
+    weights: WeightsDefinition | None = None
+    enable_tag_override: bool = False
+    proxy: ProxyDefinition | None = None
+    connect: CatalogConnect | None = None
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class CheckDefinitionFields(msgspec.Struct, frozen=True):
+    """How a catalog check is run by whoever runs it; kept to be shown."""
+
+    http: str = ""
+    tls_server_name: str = ""
+    tls_skip_verify: bool = False
+    header: Mapping[str, tuple[str, ...]] | None = None
+    method: str = ""
+    body: str = ""
+    tcp: str = ""
+    interval: Duration = 0
+    timeout: Duration = 0
+    deregister_critical_service_after: Duration = 0
+
+
+class CatalogCheck(msgspec.Struct, frozen=True):
+    """A check of a catalog registration."""
+
+    node: str = ""
+    check_id: str = ""
+    name: str = ""
+    status: str = ""
+    notes: str = ""
+    output: str = ""
+    service_id: str = ""
+    service_name: str = ""
+    service_tags: tuple[str, ...] = ()
+    type: str = ""
+    exposed_port: int = 0
+    definition: CheckDefinitionFields | None = None
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class CatalogRegistration(msgspec.Struct, frozen=True):
+    """The body of `PUT /v1/catalog/register`."""
+
+    datacenter: str = ""
+    id: str = ""
+    node: str = ""
+    address: str = ""
+    tagged_addresses: Mapping[str, str] | None = None
+    node_meta: Mapping[str, str] | None = None
+    service: CatalogService | None = None
+    check: CatalogCheck | None = None
+    checks: tuple[CatalogCheck, ...] = ()
+    skip_node_update: bool = False
+
+
+class CatalogDeregistration(msgspec.Struct, frozen=True):
+    """The body of `PUT /v1/catalog/deregister`: a service, a check, or else the whole node."""
+
+    datacenter: str = ""
+    node: str = ""
+    address: str = ""
+    service_id: str = ""
+    check_id: str = ""
+
+
+def register(context: ApiContext, request: Request) -> Outcome:
+    """`PUT /v1/catalog/register`"""
+    given = decoded_body(request, CatalogRegistration)
+    check_datacenter(given.datacenter or request.parameters.get("dc"), context.datacenter)
+    state = context.head
+    if not given.node:
+        raise HttpError(500, "Must provide node")
+    if given.id and not _UUID.fullmatch(given.id):
+        raise HttpError(500, f"Bad node ID: uuid string is wrong length: {quote(given.id)} is no UUID")
+    if not given.address and not given.skip_node_update:
+        raise HttpError(500, "Must provide address if SkipNodeUpdate is not set")
+    changes: list[Change] = [*_node_changes(state, given, context.datacenter)]
+    service = _service(given) if given.service is not None else None
+    if service is not None:
+        changes += _service_changes(state, request, service)
+    for check in (*given.checks, *((given.check,) if given.check else ())):
+        changes.append(Put(CHECKS, _health_check(state, given, check, service)))
+    return Commit(changes, json_response(True))
+
+
+def _node_changes(state: Snapshot, given: CatalogRegistration, datacenter: str) -> Iterator[Change]:
+    known = state.get(NODES, (given.node,))
+    if known is not None and given.skip_node_update:
+        return
+    node = Node(
+        name=given.node,
+        address=given.address,
+        id=given.id or (known.value.id if known else ""),
+        datacenter=datacenter,
+        tagged_addresses=given.tagged_addresses,
+        meta=given.node_meta,
+    )
+    yield Put(NODES, node)
+
+
+def _service(given: CatalogRegistration) -> Service:
+    wanted = given.service
+    assert wanted is not None
+    if wanted.id and not wanted.service:
+        raise HttpError(500, "Must provide service name with ID")
+    if wanted.address in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - refused, not bound
+        raise HttpError(500, "Invalid service address")
+    definition = ServiceDefinition(
+        kind=wanted.kind,
+        id=wanted.id or wanted.service,
+        name=wanted.service,
+        tags=wanted.tags,
+        address=wanted.address,
+        meta=wanted.meta,
+        port=wanted.port,
+        socket_path=wanted.socket_path,
+        weights=wanted.weights,
+        enable_tag_override=wanted.enable_tag_override,
+        proxy=wanted.proxy,
+    )
+    try:
+        service = service_of(definition, node=given.node, origin=Origin.CATALOG)
+    except RegistrationError as error:
+        raise HttpError(500, str(error)) from error
+    service = msgspec.structs.replace(
+        service,
+        # Unlike an agent, the catalog adds no lan_* and wan_* addresses of its own.
+        tagged_addresses=wanted.tagged_addresses,
+        connect_native=wanted.connect is not None and wanted.connect.native,
+    )
+    if faults := structural_errors(service):
+        raise HttpError(500, errors_occurred(faults))
+    return service
+
+
+def _service_changes(state: Snapshot, request: Request, service: Service) -> Iterator[Change]:
+    existing = state.get(SERVICES, (service.node, service.id))
+    if existing is not None and state.get(CREDENTIALS, (service.node, service.id)) is not None:
+        require_instance(state, request, existing.value)
+        if identity_of(existing.value) != identity_of(service):
+            # A credential speaks for one service; it must not come to speak for another.
+            yield Delete(CREDENTIALS, (service.node, service.id))
+    yield Put(SERVICES, service)
+    yield from virtual_addresses(state, (service,))
+
+
+def _health_check(
+    state: Snapshot, given: CatalogRegistration, check: CatalogCheck, registered: Service | None
+) -> HealthCheck:
+    node = check.node or given.node
+    if node != given.node:
+        raise HttpError(500, f"check node {quote(node)} does not match the node {quote(given.node)}")
+    service = registered if registered and registered.id == check.service_id else None
+    if check.service_id and service is None:
+        known = state.get(SERVICES, (node, check.service_id))
+        if known is None:
+            raise HttpError(
+                500, f"failed inserting check: Missing service registration on node {quote(node)}"
+            )
+        service = known.value
+    try:
+        status = CheckStatus(check.status or CheckStatus.CRITICAL)
+    except ValueError:
+        raise HttpError(500, f"Invalid check status: {quote(check.status)}") from None
+    return HealthCheck(
+        node=node,
+        check_id=check.check_id or check.name,
+        name=check.name,
+        status=status,
+        notes=check.notes,
+        output=check.output,
+        service_id=check.service_id,
+        service_name=service.name if service else "",
+        service_tags=service.tags if service else (),
+        type=check.type or _type_of(check.definition),
+        exposed_port=check.exposed_port,
+        definition=_definition_object(check.definition),
+    )
+
+
+def _type_of(definition: CheckDefinitionFields | None) -> str:
+    if definition is None:
+        return ""
+    return "http" if definition.http else "tcp" if definition.tcp else ""
+
+
+def _definition_object(definition: CheckDefinitionFields | None) -> Mapping[str, object] | None:
+    if definition is None:
+        return None
+    shown = {
+        "Interval": definition.interval and format_duration(definition.interval),
+        "Timeout": definition.timeout and format_duration(definition.timeout),
+        "DeregisterCriticalServiceAfter": definition.deregister_critical_service_after
+        and format_duration(definition.deregister_critical_service_after),
+        "HTTP": definition.http,
+        "Header": {name: list(values) for name, values in sorted((definition.header or {}).items())},
+        "Method": definition.method,
+        "Body": definition.body,
+        "TLSServerName": definition.tls_server_name,
+        "TLSSkipVerify": definition.tls_skip_verify,
+        "TCP": definition.tcp,
+    }
+    return {key: value for key, value in shown.items() if value} or None
+
+
+def deregister(context: ApiContext, request: Request) -> Outcome:
+    """`PUT /v1/catalog/deregister`; what is not there is fine."""
+    given = decoded_body(request, CatalogDeregistration)
+    check_datacenter(given.datacenter or request.parameters.get("dc"), context.datacenter)
+    if not given.node:
+        raise HttpError(500, "Must provide node")
+    return Commit(_removed(context.head, given), json_response(True))
+
+
+def _removed(state: Snapshot, given: CatalogDeregistration) -> tuple[Change, ...]:
+    if given.service_id:
+        return deregistered(state, given.node, given.service_id)
+    if given.check_id:
+        return check_removed(given.node, given.check_id)
+    changes: list[Change] = [Delete(NODES, (given.node,))]
+    for stored in state.rows(SERVICES, "node", given.node):
+        changes += deregistered(state, given.node, stored.value.id)
+    for check in state.rows(CHECKS, "node", given.node):
+        changes += check_removed(given.node, check.value.check_id)
+    return tuple(changes)
