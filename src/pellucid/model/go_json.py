@@ -42,11 +42,9 @@ def decode(body: bytes | str, wanted: type[T], *, unknown_fields: bool = False) 
     value = parse(body)
     if value is None:
         return wanted()
-    kind = inspect.type_info(wanted)
-    assert isinstance(kind, inspect.StructType)
-    bound = _Binder(ignore_unknown=unknown_fields).bind(value, kind, "Go value", _go_type(kind, None))
-    assert isinstance(bound, wanted)
-    return bound
+    if not isinstance(value, Mapping):
+        raise _misfit(value, "Go value", f"structs.{wanted.__name__}")
+    return _Binder(ignore_unknown=unknown_fields).struct(value, wanted)
 
 
 def parse(body: bytes | str) -> Any:
@@ -107,13 +105,13 @@ class _Binder:
     def __init__(self, *, ignore_unknown: bool) -> None:
         self._ignore_unknown = ignore_unknown
 
-    def bind(self, value: Any, kind: inspect.Type, place: str, go_type: str) -> Any:
-        """`place` and `go_type` are what an error says about where the value was to go."""
+    def _bind(self, value: Any, kind: inspect.Type, place: str) -> Any:
+        """`place` is what an error says about where the value was to go."""
         match kind:
             case inspect.AnyType():
                 return value
             case inspect.StructType() if isinstance(value, Mapping):
-                return self._struct(value, kind)
+                return self.struct(value, kind.cls)
             case inspect.DictType() if isinstance(value, Mapping):
                 return self._mapping(value, kind, place)
             case inspect.VarTupleType() if isinstance(value, list):
@@ -121,12 +119,12 @@ class _Binder:
                 return tuple(self._item(item, item_type, place) for item in value)
             case _ if _is_scalar_of(value, kind):
                 return float(value) if isinstance(kind, inspect.FloatType) else value
-        raise GoJsonError(f"json: cannot unmarshal {_described(value)} into {place} of type {go_type}")
+        raise _misfit(value, place, _go_type(kind))
 
-    def _struct(self, value: Mapping[str, Any], kind: inspect.StructType) -> msgspec.Struct:
-        if upgrade := getattr(kind.cls, "before_decoding", None):
+    def struct(self, value: Mapping[str, Any], wanted: type[T]) -> T:
+        if upgrade := getattr(wanted, "before_decoding", None):
             value = upgrade(value)
-        by_key = _fields_by_key(kind.cls)
+        by_key = _fields_by_key(wanted)
         found: dict[str, Any] = {}
         for key, content in value.items():
             field = by_key.get(key) or by_key.get(key.lower())
@@ -136,16 +134,15 @@ class _Binder:
                 raise GoJsonError(f"json: unknown field {quote(key)}")
             if content is not None:
                 found[field.name] = self._field(content, field)
-        return kind.cls(**found)
+        return wanted(**found)
 
     def _field(self, content: Any, field: WireField) -> Any:
         if "duration" in field.extra:
             return _duration(content)
-        place = f"Go struct field .{field.key}"
-        return self.bind(content, field.type, place, _go_type(field.type, field))
+        return self._bind(content, field.type, f"Go struct field .{field.key}")
 
     def _item(self, item: Any, kind: inspect.Type, place: str) -> Any:
-        return _zero(kind) if item is None else self.bind(item, kind, place, _go_type(kind, None))
+        return _zero(kind) if item is None else self._bind(item, kind, place)
 
     def _mapping(self, value: Mapping[str, Any], kind: inspect.DictType, place: str) -> dict[str, Any]:
         value_type, _, _ = plain_type(kind.value_type)
@@ -192,6 +189,10 @@ def _duration(content: Any) -> int:
     return int(content) if _is_number(content) else 0
 
 
+def _misfit(value: Any, place: str, go_type: str) -> GoJsonError:
+    return GoJsonError(f"json: cannot unmarshal {_described(value)} into {place} of type {go_type}")
+
+
 def _described(value: Any) -> str:
     match value:
         case bool():
@@ -222,7 +223,7 @@ def _zero(kind: inspect.Type) -> Any:
     return None
 
 
-def _go_type(kind: inspect.Type, field: WireField | None) -> str:
+def _go_type(kind: inspect.Type) -> str:
     """How Go names the type in an error."""
     match kind:
         case inspect.StrType():
@@ -234,9 +235,9 @@ def _go_type(kind: inspect.Type, field: WireField | None) -> str:
         case inspect.FloatType():
             return "float64"
         case inspect.VarTupleType():
-            return f"[]{_go_type(plain_type(kind.item_type)[0], None)}"
+            return f"[]{_go_type(plain_type(kind.item_type)[0])}"
         case inspect.DictType():
-            return f"map[string]{_go_type(plain_type(kind.value_type)[0], None)}"
+            return f"map[string]{_go_type(plain_type(kind.value_type)[0])}"
         case inspect.StructType():
             return f"structs.{kind.cls.__name__}"
     return "interface {}"
