@@ -15,9 +15,10 @@ from typing import Any
 
 from pellucid.derive.engine import Engine
 from pellucid.derive.identity import ca_configuration, leaf_cell, roots
+from pellucid.derive.instances import mesh_services
 from pellucid.identity import rotation
 from pellucid.identity.authority import Authority, SigningError, random_serial_number
-from pellucid.identity.leaves import Leaf, LeafKeeper
+from pellucid.identity.leaves import LeafKeeper
 from pellucid.identity.rotation import Succession, read_settings
 from pellucid.model.identity import CaConfiguration
 from pellucid.state.log import Log
@@ -43,6 +44,8 @@ class Certificates:
         self._changed = asyncio.Event()
         self._roots = engine.subscribe(roots, self._changed.set)
         self._configuration = engine.subscribe(ca_configuration, self._changed.set)
+        self._services = engine.subscribe(mesh_services, self._changed.set)
+        self._provided: frozenset[str] = frozenset()
 
     @classmethod
     async def open(
@@ -64,15 +67,13 @@ class Certificates:
         authority, ttl_s = _signing_now(engine, datacenter)
         return cls(log, engine, LeafKeeper(authority, ttl_s=ttl_s), clock)
 
-    def leaf(self, service: str) -> Leaf:
-        """The leaf of a service, made on first need and kept fresh from then on.
+    def ensure(self, service: str) -> None:
+        """Make sure a service has a valid leaf: made on first need, kept fresh from then on.
 
         Raises SigningError when the root has expired.
         """
-        leaf = self._keeper.leaf(service, self._clock())
-        self._engine.set_cell(leaf_cell(service), leaf)
+        self._engine.set_cell(leaf_cell(service), self._keeper.leaf(service, self._clock()))
         self._changed.set()
-        return leaf
 
     @property
     def authority(self) -> Authority:
@@ -85,6 +86,7 @@ class Certificates:
         while True:
             self._changed.clear()
             self._follow_configuration()
+            self._follow_services()
             wait = self._renew()
             if self._clock() >= prune_at:
                 await self._prune()
@@ -97,12 +99,26 @@ class Certificates:
 
     def close(self) -> None:
         """Stop following the log."""
-        self._roots.close()
-        self._configuration.close()
+        for subscription in (self._roots, self._configuration, self._services):
+            subscription.close()
 
     def _follow_configuration(self) -> None:
         authority, ttl_s = _signing_now(self._engine, self._keeper.authority.datacenter)
         self._keeper.use(authority, self._clock(), ttl_s=ttl_s)
+
+    def _follow_services(self) -> None:
+        """Have a leaf ready for every service with a sidecar, and none for those that are gone."""
+        now = frozenset(self._services.value)
+        try:
+            for service in now - self._provided:
+                self.ensure(service)
+        except SigningError as error:
+            logger.error("cannot issue leaf certificates: %s", error)
+            return
+        for service in self._provided - now:
+            self._keeper.forget(service)
+            self._engine.set_cell(leaf_cell(service), None)
+        self._provided = now
 
     def _renew(self) -> float:
         """Renew due leaves; returns the seconds until the next is due."""

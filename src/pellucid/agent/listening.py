@@ -1,0 +1,117 @@
+"""Opening the agent's doors: where each server listens, and with which certificate.
+
+xDS is plain on loopback and unix sockets and TLS anywhere else, with the configured certificate or, without
+one, a certificate of the mesh's own authority that is made anew before it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from pathlib import Path
+
+import grpc
+
+from pellucid.agent.certificates import Certificates
+from pellucid.agent.configuration import AgentConfiguration, Tls
+from pellucid.agent.configuration_sources import ConfigurationError
+from pellucid.agent.listen_addresses import ListenAddress
+from pellucid.api.server import HttpServer
+from pellucid.identity.leaves import Leaf, issue_server
+from pellucid.xds.server import AdsServer
+
+SERVER_CERTIFICATE_SECONDS = 72 * 3600.0
+SOCKET_MODE = 0o666
+"""A unix socket is as open as loopback is: to every program on this machine."""
+
+
+async def open_http(server: HttpServer, configuration: AgentConfiguration) -> None:
+    """Listen for HTTP and HTTPS. Raises ConfigurationError naming the address that could not be had."""
+    tls = https_context(configuration.tls) if configuration.listeners.https else None
+    for addresses, context in ((configuration.listeners.http, None), (configuration.listeners.https, tls)):
+        for address in addresses:
+            try:
+                if address.unix_path:
+                    Path(address.unix_path).parent.mkdir(parents=True, exist_ok=True)
+                    await server.listen_unix(Path(address.unix_path), SOCKET_MODE)
+                else:
+                    await server.listen(address.host, address.port, context)
+            except OSError as error:
+                raise _cannot_listen("HTTP", address, error) from error
+
+
+def open_xds(server: AdsServer, configuration: AgentConfiguration, certificates: Certificates) -> None:
+    """Listen for xDS. Raises ConfigurationError naming the address that could not be had."""
+    for address in configuration.listeners.grpc:
+        credentials = None if address.is_local else xds_credentials(configuration, certificates)
+        try:
+            if address.unix_path:
+                _clear_socket(Path(address.unix_path))
+                server.listen(f"unix:{address.unix_path}")
+                Path(address.unix_path).chmod(SOCKET_MODE)
+            else:
+                server.listen(str(address), credentials)
+        except OSError as error:
+            raise _cannot_listen("xDS", address, error) from error
+
+
+def https_context(tls: Tls) -> ssl.SSLContext:
+    """The server side of HTTPS. Raises ConfigurationError naming the file that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.verify_incoming:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(tls.ca_file or None, tls.ca_path or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"cert_file, key_file or ca_file cannot be used: {error}") from error
+    return context
+
+
+def xds_credentials(configuration: AgentConfiguration, certificates: Certificates) -> grpc.ServerCredentials:
+    """The certificate of the xDS listeners that other machines reach."""
+    if configuration.tls.cert_file:
+        chain = Path(configuration.tls.cert_file).read_bytes()
+        key = Path(configuration.tls.key_file).read_bytes()
+        return grpc.ssl_server_credentials([(key, chain)])
+    return _mesh_credentials(configuration, certificates)
+
+
+def _mesh_credentials(
+    configuration: AgentConfiguration, certificates: Certificates
+) -> grpc.ServerCredentials:
+    names = {configuration.advertise_address, configuration.node_name}
+    names |= {address.host for address in configuration.listeners.grpc if address.host}
+    current: Leaf | None = None
+
+    def fetch() -> grpc.ServerCertificateConfiguration:
+        nonlocal current
+        now = time.time()
+        fresh = current is not None and current.root_id == certificates.authority.root.id
+        if current is None or not fresh or current.valid_before - now < SERVER_CERTIFICATE_SECONDS / 3:
+            current = issue_server(
+                certificates.authority,
+                configuration.node_name,
+                sorted(names),
+                now=now,
+                ttl_s=SERVER_CERTIFICATE_SECONDS,
+            )
+        pair = (current.private_key_pem.encode(), current.cert_chain_pem.encode())
+        return grpc.ssl_server_certificate_configuration([pair])
+
+    return grpc.dynamic_ssl_server_credentials(fetch(), fetch)
+
+
+def _clear_socket(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_socket():
+        os.unlink(path)
+
+
+def _cannot_listen(what: str, address: ListenAddress, error: OSError) -> ConfigurationError:
+    reason = error.strerror or str(error)
+    return ConfigurationError(
+        f"cannot listen for {what} on {address}: {reason}; stop what uses it, or choose another address"
+    )

@@ -1,0 +1,310 @@
+"""One running agent: every room assembled from one configuration, started and stopped in order.
+
+    log -> engine -> certificates -> own node and file definitions -> health checks -> xDS -> DNS -> HTTP
+
+Doors open last, so that nobody is answered before there is something to say; stopping goes the other way.
+One task group owns every long-lived task: if one of them fails, the agent ends and says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+from random import SystemRandom
+
+import uvloop
+
+from pellucid import __version__
+from pellucid.agent import log_output
+from pellucid.agent.admission import XdsAdmission
+from pellucid.agent.certificates import Certificates
+from pellucid.agent.configuration import AgentConfiguration, reloaded
+from pellucid.agent.configuration_sources import ConfigurationError
+from pellucid.agent.file_definitions import defined_changes, undefined_changes
+from pellucid.agent.health_checks import HealthChecks
+from pellucid.agent.listening import open_http, open_xds
+from pellucid.agent.measurements import Measurements
+from pellucid.agent.own_node import OwnNode, own_node_changes
+from pellucid.api.app import App
+from pellucid.api.connection import Limits
+from pellucid.api.context import AgentIdentity, ApiContext, HttpSettings
+from pellucid.api.server import HttpServer
+from pellucid.derive.engine import Engine
+from pellucid.derive.identity import LOCAL_DATACENTER
+from pellucid.derive.intentions import INTENTION_DEFAULT
+from pellucid.dns.listeners import Listener, bind
+from pellucid.dns.mesh_view import MeshView
+from pellucid.dns.server import DnsServer
+from pellucid.dns.settings import DnsSettings, SoaSettings
+from pellucid.health.machine import HealthSettings
+from pellucid.identity.rotation import CaConfigurationError
+from pellucid.model.durations import SECOND
+from pellucid.rules.intentions import DefaultPolicy
+from pellucid.rules.sidecar import SidecarPorts
+from pellucid.state.log import Log, MemoryEngine, StorageError
+from pellucid.state.mesh_tables import MESH_TABLES
+from pellucid.state.sqlite import SqliteEngine
+from pellucid.xds.server import AdsServer
+
+logger = logging.getLogger(__name__)
+
+READY = "==> Pellucid agent running!"
+"""Printed once every door is open."""
+
+STOP_SECONDS = 1.5
+"""What open streams and requests get to end by themselves."""
+
+Reread = Callable[[], AgentConfiguration]
+
+
+def run(configuration: AgentConfiguration, reread: Reread | None = None) -> int:
+    """Run an agent until it is told to stop; returns the process' exit code.
+
+    reread: reads the configuration anew for a reload; without it a reload changes nothing.
+    """
+    log_output.set_up(configuration.logging)
+    try:
+        uvloop.run(Agent(configuration, reread).serve())
+    except (ConfigurationError, StorageError, CaConfigurationError) as error:
+        print(f"==> {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class Agent:
+    """An agent from its first to its last moment."""
+
+    def __init__(self, configuration: AgentConfiguration, reread: Reread | None = None) -> None:
+        self.configuration = configuration
+        self._reread = reread or (lambda: configuration)
+        self._stop = asyncio.Event()
+        self._node_id = _node_id(configuration)
+
+    async def serve(self) -> None:
+        """Start, serve until told to stop, stop. Raises ConfigurationError, StorageError."""
+        configuration = self.configuration
+        async with contextlib.AsyncExitStack() as stack:
+            log = Log(_engine_of(configuration))
+            stack.push_async_callback(log.close)
+            engine = self._engine_over(log)
+            certificates = await Certificates.open(
+                log, engine, configuration.datacenter, configuration.connect.ca_config or None
+            )
+            stack.callback(certificates.close)
+            self._log = log
+            await log.commit(own_node_changes(self._own_node()))
+            await log.commit(defined_changes(configuration, log.head))
+            health = HealthChecks(log, engine, configuration.node_name, _health_settings(configuration))
+            ads = AdsServer(engine, XdsAdmission(engine))
+            open_xds(ads, configuration, certificates)
+            self._dns = DnsServer(MeshView(engine), dns_settings(configuration))
+            dns_listeners = self._bind_dns()
+            app = App(self._api_context(log, engine, certificates, health, ads), SystemRandom())
+            http = HttpServer(app, Limits(configuration.http.max_connections_per_client))
+            await open_http(http, configuration)
+            await ads.start()
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(engine.run(), name="engine"),
+                    tasks.create_task(certificates.run(), name="certificates"),
+                    tasks.create_task(health.run(), name="health checks"),
+                    tasks.create_task(self._dns.serve(dns_listeners), name="dns"),
+                ]
+                self._announce()
+                with self._signals(tasks):
+                    await self._stop.wait()
+                logger.info("stopping")
+                app.stop()
+                await asyncio.gather(http.stop(STOP_SECONDS), ads.stop(STOP_SECONDS))
+                for task in running:
+                    task.cancel()
+
+    def stop(self) -> None:
+        """Ask the agent to end."""
+        self._stop.set()
+
+    async def reload(self) -> None:
+        """Read the configuration anew and take over what may change while running.
+
+        Raises ConfigurationError, and then nothing has changed.
+        """
+        wanted = reloaded(self.configuration, self._reread())
+        gone = undefined_changes(wanted, self._log.head)
+        defined = defined_changes(wanted, self._log.head)
+        await self._log.commit((*gone, *defined))
+        self.configuration = wanted
+        log_output.set_up(wanted.logging)
+        self._dns.reload(dns_settings(wanted))
+        for warning in wanted.warnings:
+            logger.warning(warning)
+        logger.info("configuration reloaded")
+
+    def _engine_over(self, log: Log) -> Engine:
+        engine = Engine(log.snapshot())
+        engine.set_cell(LOCAL_DATACENTER, self.configuration.datacenter)
+        engine.set_cell(INTENTION_DEFAULT, DefaultPolicy(self.configuration.connect.intention_default))
+        log.listen(engine.apply)
+        return engine
+
+    def _own_node(self) -> OwnNode:
+        configuration = self.configuration
+        return OwnNode(
+            configuration.node_name,
+            self._node_id,
+            configuration.advertise_address,
+            configuration.datacenter,
+            configuration.node_meta,
+        )
+
+    def _bind_dns(self) -> list[Listener]:
+        listeners: list[Listener] = []
+        for address in self.configuration.listeners.dns:
+            try:
+                listeners.append(bind(address.host, address.port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"cannot listen for DNS on {address}: {error.strerror or error}; stop what uses it, or "
+                    "choose another port or address"
+                ) from error
+        return listeners
+
+    def _api_context(
+        self, log: Log, engine: Engine, certificates: Certificates, health: HealthChecks, ads: AdsServer
+    ) -> ApiContext:
+        configuration = self.configuration
+        ports = [address.port for address in configuration.listeners.grpc if address.port]
+        sockets = [address.unix_path for address in configuration.listeners.grpc if address.unix_path]
+        return ApiContext(
+            log=log,
+            engine=engine,
+            agent=AgentIdentity(
+                node_name=configuration.node_name,
+                node_id=self._node_id,
+                datacenter=configuration.datacenter,
+                address=configuration.advertise_address,
+                xds_port=ports[0] if ports else -1,
+            ),
+            ensure_leaf=certificates.ensure,
+            now=time.time,
+            new_id=lambda: str(uuid.uuid4()),
+            settings=_http_settings(configuration, sockets[0] if sockets else ""),
+            metrics=Measurements(log, engine, ads, configuration.telemetry.metrics_prefix),
+            ttl_checks=health,
+            reload=self.reload,
+            leave=self._leave,
+            log_lines=log_output.lines,
+        )
+
+    async def _leave(self) -> None:
+        self.stop()
+
+    def _announce(self) -> None:
+        configuration = self.configuration
+        where = configuration.listeners
+        doors = {"HTTP": where.http, "HTTPS": where.https, "xDS": where.grpc, "DNS": where.dns}
+        shown = ", ".join(
+            f"{name}: {', '.join(map(str, places))}" for name, places in doors.items() if places
+        )
+        print("==> Starting Pellucid agent...")
+        print(f"           Version: '{__version__}' (speaks Consul 1.10)")
+        print(f"           Node ID: '{self._node_id}'")
+        print(f"         Node name: '{configuration.node_name}'")
+        print(f"        Datacenter: '{configuration.datacenter}'")
+        print(f"              Data: {configuration.data_dir or 'in memory only'}")
+        print(f"            Listen: {shown}")
+        print(READY, flush=True)
+        for warning in configuration.warnings:
+            logger.warning(warning)
+        if configuration.pid_file:
+            Path(configuration.pid_file).write_text(f"{os.getpid()}\n")
+
+    @contextlib.contextmanager
+    def _signals(self, tasks: asyncio.TaskGroup):  # type: ignore[no-untyped-def]
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.create_task(self._reload_or_say_why()))
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    async def _reload_or_say_why(self) -> None:
+        try:
+            await self.reload()
+        except (ConfigurationError, StorageError) as error:
+            logger.error("the configuration was not reloaded: %s", error)
+
+
+def dns_settings(configuration: AgentConfiguration) -> DnsSettings:
+    """The DNS part of a configuration, in the DNS room's terms."""
+    dns = configuration.dns
+    return DnsSettings(
+        datacenter=configuration.datacenter,
+        domain=dns.domain,
+        alt_domain=dns.alt_domain,
+        node_ttl_s=dns.node_ttl // SECOND,
+        service_ttl_s={name: ttl // SECOND for name, ttl in dns.service_ttl.items()},
+        only_passing=dns.only_passing,
+        udp_answer_limit=dns.udp_answer_limit,
+        a_record_limit=dns.a_record_limit,
+        enable_truncate=dns.enable_truncate,
+        disable_compression=dns.disable_compression,
+        enable_additional_node_meta_txt=dns.node_meta_txt,
+        soa=SoaSettings(dns.soa.refresh, dns.soa.retry, dns.soa.expire, dns.soa.min_ttl),
+        recursors=dns.recursors,
+        recursor_timeout_s=dns.recursor_timeout / SECOND,
+    )
+
+
+def _health_settings(configuration: AgentConfiguration) -> HealthSettings:
+    checks = configuration.checks
+    return HealthSettings(checks.update_interval / SECOND, checks.discard_output)
+
+
+def _http_settings(configuration: AgentConfiguration, xds_socket: str) -> HttpSettings:
+    http = configuration.http
+    return HttpSettings(
+        pretty=configuration.dev_mode,
+        ui_path=configuration.ui.content_path if configuration.ui.enabled else "",
+        response_headers=http.response_headers,
+        block_endpoints=http.block_endpoints,
+        allow_write_from=tuple(ip_network(network, strict=False) for network in http.allow_write_from),
+        default_policy=configuration.connect.intention_default,
+        enable_script_checks=configuration.checks.enable_scripts,
+        sidecar_ports=SidecarPorts(configuration.ports.sidecar_min, configuration.ports.sidecar_max),
+        prometheus_enabled=configuration.telemetry.prometheus_retention_time > 0,
+        debug_configuration={"XDSSocket": xds_socket},
+    )
+
+
+def _engine_of(configuration: AgentConfiguration) -> MemoryEngine | SqliteEngine:
+    if not configuration.data_dir:
+        return MemoryEngine()
+    return SqliteEngine(Path(configuration.data_dir), MESH_TABLES)
+
+
+def _node_id(configuration: AgentConfiguration) -> str:
+    """The configured id, else the one kept in the data directory, else a new one."""
+    if configuration.node_id or not configuration.data_dir:
+        return configuration.node_id or str(uuid.uuid4())
+    path = Path(configuration.data_dir) / "node-id"
+    try:
+        if path.exists():
+            return path.read_text().strip()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        node_id = str(uuid.uuid4())
+        path.write_text(node_id + "\n")
+    except OSError as error:
+        raise ConfigurationError(f"data_dir: cannot use {path}: {error.strerror}") from error
+    return node_id
