@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.dns.queries import Edns
-from pellucid.dns.records import SOA, SRV, TXT, A, Record, RecordType, Reply
+from pellucid.dns.queries import Edns, Query, Question
+from pellucid.dns.records import SOA, SRV, TXT, A, Record, RecordType, Reply, labels_of
+from pellucid.dns.replies import encode_reply
 from pellucid.dns.settings import DnsSettings
-from pellucid.dns.trimming import Transport, first_answers, message_size, most_answers, trim
+from pellucid.dns.trimming import MAX_TCP_ANSWERS, Transport, first_answers, message_size, most_answers, trim
 from tests.dns.mesh import Mesh, web
 
 WEB = "web.service.consul."
@@ -40,6 +41,7 @@ def test_tcp_carries_them_all() -> None:
 
 
 def test_tcp_has_limits_too() -> None:
+    assert most_answers(Transport.TCP, None, DEFAULTS) == MAX_TCP_ANSWERS + 1
     assert len(trim(reply_of(5000), WEB, Transport.TCP, None, DEFAULTS).answer) == (65523 - 36) // 16
     assert len(trim(reply_of(1100, RecordType.SRV), WEB, Transport.TCP, None, DEFAULTS).answer) < 1024
 
@@ -99,3 +101,18 @@ def test_no_reply_is_larger_than_the_asker_takes(
     assert message_size(kept, WEB, compressed=compress) + 11 <= max(512, offer)
     assert kept.answer == full.answer[: len(kept.answer)]
     assert kept.answer
+
+
+@given(st.integers(1, 60), st.integers(513, 3000), st.booleans())
+def test_a_reply_is_as_full_as_it_can_be(count: int, offer: int, with_subnet: bool) -> None:
+    edns = Edns(offer, client_subnet=bytes.fromhex("00011800c00002") if with_subnet else b"")
+    settings = DnsSettings(disable_compression=True)
+    full = reply_of(count)
+    kept = len(trim(full, WEB, Transport.UDP, edns, settings).answer)
+    assert encoded_size(first_answers(full, kept), edns) <= offer
+    assert kept == count or encoded_size(first_answers(full, kept + 1), edns) > offer
+
+
+def encoded_size(reply: Reply, edns: Edns) -> int:
+    query = Query(1, Question(labels_of(WEB), RecordType.A), edns=edns)
+    return len(encode_reply(query, reply, authoritative=True, recursion_available=False, compress=False))
