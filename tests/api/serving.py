@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 import uuid
 from random import Random
 
 import httpx
+import msgspec
 
 from pellucid.agent.own_node import OwnNode, own_node_changes
 from pellucid.api.app import App
@@ -21,8 +23,8 @@ from pellucid.derive.identity import leaf_cell
 from pellucid.health.alias import alias_result
 from pellucid.identity import rotation
 from pellucid.identity.authority import Authority, random_serial_number
-from pellucid.identity.leaves import LeafKeeper
-from pellucid.model.checks import HealthCheck
+from pellucid.identity.leaves import Leaf, LeafKeeper
+from pellucid.model.checks import CheckStatus, HealthCheck
 from pellucid.model.identity import CaConfiguration
 from pellucid.state.log import Log
 from pellucid.state.mesh_tables import CA_CONFIGURATION, CA_ROOTS, CHECK_DEFINITIONS, CHECKS, SERVICES
@@ -36,15 +38,26 @@ NODE_ID = "ee6d986f-36bf-a739-b1df-012347c72d28"
 class ServedAgent:
     """Start it, speak HTTP to `client`, stop it."""
 
-    def __init__(self, settings: HttpSettings | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings | None = None,
+        limits: Limits | None = None,
+        *,
+        recorded_ports: bool = False,
+    ) -> None:
+        identity = AgentIdentity(NODE, NODE_ID)
+        if recorded_ports:
+            identity = dataclasses.replace(
+                identity, server_port=41830, serf_lan_port=41831, serf_wan_port=41832, version="1.10.0dev"
+            )
         self.log = Log()
         self.engine = Engine(self.log.snapshot())
         self.log.listen(self.engine.apply)
         self.context = ApiContext(
             log=self.log,
             engine=self.engine,
-            agent=AgentIdentity(NODE, NODE_ID),
-            ensure_leaf=self._ensure_leaf,
+            agent=identity,
+            leaf_of=self._leaf,
             now=time.time,
             new_id=lambda: str(uuid.uuid4()),
             settings=settings or HttpSettings(ui_path="/ui/"),
@@ -67,7 +80,9 @@ class ServedAgent:
             [
                 Put(CA_CONFIGURATION, configuration),
                 *(Put(CA_ROOTS, root) for root in succession.roots),
-                *own_node_changes(OwnNode(NODE, NODE_ID, "127.0.0.1")),
+                *own_node_changes(
+                    OwnNode(NODE, NODE_ID, "127.0.0.1", server_port=self.context.agent.server_port)
+                ),
             ]
         )
         self._keeper = LeafKeeper(Authority(succession.roots[0]), ttl_s=72 * 3600)
@@ -85,9 +100,11 @@ class ServedAgent:
                 await task
         await self.log.close()
 
-    def _ensure_leaf(self, service: str) -> None:
+    def _leaf(self, service: str) -> Leaf:
         assert self._keeper is not None
-        self.engine.set_cell(leaf_cell(service), self._keeper.leaf(service, time.time()))
+        leaf = self._keeper.leaf(service, time.time())
+        self.engine.set_cell(leaf_cell(service), leaf)
+        return leaf
 
     async def _forget_registrations(self) -> None:
         await self.log.commit(forgotten(self.log.head, NODE))
@@ -128,7 +145,5 @@ def _service_checks(state: Snapshot, service_id: str) -> list[HealthCheck]:
     return [stored.value for stored in state.rows(CHECKS, "instance", (NODE, service_id))]
 
 
-def _with(check: HealthCheck, status: object, output: str) -> HealthCheck:
-    import msgspec
-
+def _with(check: HealthCheck, status: CheckStatus, output: str) -> HealthCheck:
     return msgspec.structs.replace(check, status=status, output=output)

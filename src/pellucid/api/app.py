@@ -84,11 +84,14 @@ class App:
                     del self._prepared[key]
         return self._routed(request)
 
-    def _message(self, prepared: _Prepared, request: Request) -> bytes:
+    def _message(self, prepared: _Prepared, request: Request) -> Response | bytes:
+        """The answer to a read seen before: ready bytes, which the connection sends as a 200."""
         read = prepared.read
         content: Content = self._context.engine.ask(read.query, read.args)
         if content is not prepared.content:
             response = self._finished(request, _response_of(read, content))
+            if response.status != 200:
+                return response
             prepared.content = content
             prepared.message = head_of(response, keep_alive=True) + response.body
         return prepared.message

@@ -34,13 +34,13 @@ MAX_PIPELINED = 16
 class Limits:
     """What one client may ask of the server."""
 
+    connections_per_client: int = 200
     header_bytes: int = 65_536
     body_bytes: int = 1_048_576
     request_seconds: float = 10.0
     """From the first byte of a request to its last."""
     idle_seconds: float = 600.0
     """How long a connection may stay open between requests."""
-    connections_per_client: int = 200
 
 
 class Application(Protocol):

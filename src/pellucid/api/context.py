@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
 from pellucid.derive.engine import Engine
+from pellucid.identity.leaves import Leaf
 from pellucid.model.checks import CheckStatus
 from pellucid.rules.sidecar import SIDECAR_PORTS, SidecarPorts
 from pellucid.state.log import Log
@@ -102,10 +103,10 @@ class ApiContext:
     log: Log
     engine: Engine
     agent: AgentIdentity
-    ensure_leaf: Callable[[str], None]
-    """Make sure the cell of a service's leaf (`derive.identity.leaf_cell`) holds a valid one.
+    leaf_of: Callable[[str], Leaf]
+    """The current leaf of a service, issued on first demand and put in its cell (`derive.identity.leaf_cell`).
 
-    Issues it on first demand. May raise ValueError with what is wrong.
+    Raises ValueError with what keeps it from being issued.
     """
     now: Callable[[], float]
     """Unix seconds."""

@@ -29,7 +29,10 @@ class Peer:
     @property
     def is_local(self) -> bool:
         """True for unix sockets and loopback: a program on this machine that may reach the agent."""
-        return self.address is None or ip_address(self.address).is_loopback
+        if self.address is None:
+            return True
+        address = ip_address(self.address)
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 class Parameters:

@@ -73,7 +73,10 @@ def leaf(context: ApiContext, request: Request) -> Outcome:
     options = query_options(request, context.datacenter)
     service = named(request, "/v1/agent/connect/ca/leaf/", "Missing service name")
     require_workload(context.engine.snapshot, request, service)
-    context.ensure_leaf(service)
+    try:
+        context.leaf_of(service)
+    except ValueError as error:
+        raise HttpError(500, str(error)) from error
     return Read(_leaf, (service,), options, None)
 
 
