@@ -1,12 +1,8 @@
-"""Bootstraps as Consul shapes them, and as the real Envoy takes them.
-
-`REFRESH_GOLDEN=1 pytest tests/dataplane/test_envoy_bootstrap.py` rewrites the golden files; read the diff.
-"""
+"""Bootstraps as Consul shapes them, and as the real Envoy takes them."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -89,10 +85,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bootstrap_is_as_recorded(case: str) -> None:
+def test_bootstrap_is_as_recorded(case: str, refresh_golden: bool) -> None:
     recorded = GOLDEN / f"bootstrap_{case}.json"
     rendered = render_bootstrap(build_bootstrap(CASES[case]))
-    if os.environ.get("REFRESH_GOLDEN"):
+    if refresh_golden:
         recorded.parent.mkdir(exist_ok=True)
         recorded.write_text(rendered)
     assert rendered == recorded.read_text()

@@ -89,7 +89,15 @@ def _applies(rule: Rule, connection: Connection) -> bool:
     )
 
 
-connections = st.builds(Connection, st.ip_addresses().map(str), ports, uid=ids, gid=ids)
+connections = st.builds(
+    Connection,
+    destination=st.ip_addresses().map(str),
+    port=ports,
+    uid=ids,
+    gid=ids,
+    mark=st.just(0),
+    out_interface=st.just("eth0"),
+)
 
 
 @given(settings, connections)

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from pellucid.dataplane.namespace.workload_namespace import NamespaceProcess
 from pellucid.dataplane.run.guarding import Guardian
@@ -71,29 +71,29 @@ class StopSignals:
                 await working
 
 
-class Run:
-    """A running program with all that it needs."""
+class Parts(NamedTuple):
+    """What a program cannot do without while it runs."""
 
-    def __init__(
-        self,
-        program: NamespaceProcess,
-        sidecar: WorkloadSidecar,
-        registration: WorkloadRegistration,
-        guardian: Guardian,
-        stop: StopSignals,
-        drain_s: float,
-    ) -> None:
+    sidecar: WorkloadSidecar
+    registration: WorkloadRegistration
+    guardian: Guardian
+
+
+class Run:
+    """A running program, until its end."""
+
+    def __init__(self, program: NamespaceProcess, parts: Parts, stop: StopSignals, drain_s: float) -> None:
         self._program = program
-        self._sidecar = sidecar
-        self._registration = registration
-        self._guardian = guardian
+        self._envoy = parts.sidecar.envoy
+        self._registration = parts.registration
+        self._guardian = parts.guardian
         self._stop = stop
         self._drain_s = drain_s
 
     async def until_end(self) -> int:
         """The program's exit code. Raises EnvoyFailedError, GuardianLostError, NamespaceGoneError."""
         program = asyncio.create_task(self._program.wait())
-        envoy = asyncio.create_task(self._sidecar.envoy.wait_gone())
+        envoy = asyncio.create_task(self._envoy.wait_gone())
         guardian = asyncio.create_task(self._guardian.wait_gone())
         asked = asyncio.create_task(self._stop.next())
         waits: tuple[asyncio.Task[Any], ...] = (program, envoy, guardian, asked)
@@ -106,7 +106,7 @@ class Run:
                 return await self._stop_politely(asked.result())
             await self._end_program(signal.SIGTERM)
             if envoy.done():
-                raise self._sidecar.envoy.failure()
+                raise self._envoy.failure()
             raise GuardianLostError("the guardian process was killed; the run has been ended and cleaned up")
         finally:
             for task in waits:
@@ -114,7 +114,7 @@ class Run:
 
     async def _stop_politely(self, number: int) -> int:
         await self._registration.withdraw()
-        await self._sidecar.envoy.drain(self._drain_s)
+        await self._envoy.drain(self._drain_s)
         return await self._end_program(None if _reached_program_already(number) else number)
 
     async def _end_program(self, number: int | None) -> int:

@@ -15,11 +15,15 @@ from pellucid.dataplane.envoy_binary import EnvoyMissingError, find_envoy
 from pellucid.dataplane.envoy_process import EnvoyFailedError
 from pellucid.dataplane.namespace.fabric import joined_fabric
 from pellucid.dataplane.namespace.fabric_addresses import FabricFullError
-from pellucid.dataplane.namespace.workload_namespace import NamespaceError, workload_namespace
+from pellucid.dataplane.namespace.workload_namespace import (
+    NamespaceError,
+    WorkloadNamespace,
+    workload_namespace,
+)
 from pellucid.dataplane.redirect_apply import RedirectError
 from pellucid.dataplane.redirect_settings import InvalidSettingError
 from pellucid.dataplane.run.agent_api import AgentError
-from pellucid.dataplane.run.ending import GuardianLostError, Run, StoppedEarlyError, StopSignals
+from pellucid.dataplane.run.ending import GuardianLostError, Parts, Run, StoppedEarlyError, StopSignals
 from pellucid.dataplane.run.guarding import guardian
 from pellucid.dataplane.run.program import program_request
 from pellucid.dataplane.run.registration import WorkloadRegistration
@@ -65,14 +69,21 @@ async def run_workload(settings: WorkloadSettings) -> int:
 
 
 async def _run(settings: WorkloadSettings, stop: StopSignals) -> int:
-    async with AsyncExitStack() as undo:
-        run = await stop.unless_stopped(_start(settings, stop, undo))
-        return await run.until_end()
-
-
-async def _start(settings: WorkloadSettings, stop: StopSignals, undo: AsyncExitStack) -> Run:
     rootless = os.geteuid() != 0
     user = workload_user(settings.user, os.environ)
+    async with AsyncExitStack() as undo:
+        namespace, parts = await stop.unless_stopped(_prepare(settings, undo, rootless=rootless))
+        # From here on a signal is the program's to answer.
+        request = program_request(settings.command, user, os.environ, rootless=rootless)
+        program = await namespace.spawn(request, (0, 1, 2))
+        await undo.enter_async_context(parts.registration.kept_informed(namespace, parts.sidecar))
+        return await Run(program, parts, stop, settings.drain_s).until_end()
+
+
+async def _prepare(
+    settings: WorkloadSettings, undo: AsyncExitStack, *, rootless: bool
+) -> tuple[WorkloadNamespace, Parts]:
+    """Everything but the program."""
     binary = find_envoy(settings.envoy_binary)
     directory = settings.runtime_directory or runtime_directory(rootless=rootless)
     # First, so that it can be told of everything that the kernel does not undo by itself.
@@ -91,11 +102,7 @@ async def _start(settings: WorkloadSettings, stop: StopSignals, undo: AsyncExitS
     await undo.enter_async_context(sidecar.way_to_agent(route))
     undo.push_async_callback(sidecar.envoy.stop)
     await sidecar.start(route, credential)
-
-    request = program_request(settings.command, user, os.environ, rootless=rootless)
-    program = await namespace.spawn(request, (0, 1, 2))
-    await undo.enter_async_context(registration.kept_informed(namespace, sidecar))
-    return Run(program, sidecar, registration, watcher, stop, settings.drain_s)
+    return namespace, Parts(sidecar, registration, watcher)
 
 
 def runtime_directory(*, rootless: bool) -> Path:
