@@ -63,6 +63,13 @@ def test_secrets_travel_in_headers_only(cli: Cli, agent: ReplayingAgent) -> None
     assert "s3cret" not in result.out + result.err
 
 
+def test_what_the_agent_adds_for_people_is_shown_on_stderr(cli: Cli, agent: ReplayingAgent) -> None:
+    agent.headers["X-Pellucid-Advice"] = "think again"
+    agent.replay("x016", "x033")
+    assert cli("catalog", "datacenters") == Result(0, "dc1\n", "think again\n")
+    assert cli("catalog", "services").err.endswith("(No path to datacenter)\nthink again\n")
+
+
 def test_names_are_quoted_in_paths(cli: Cli, agent: ReplayingAgent) -> None:
     agent.answer("GET", "/v1/config/service-defaults/a b?c", "{}")
     assert cli("config", "read", "-kind=service-defaults", "-name=a b?c").code == 0

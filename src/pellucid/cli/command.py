@@ -54,7 +54,8 @@ class Attempt:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ClientError):
-            raise CommandFailed(f"{self._complaint}: {error}") from None
+            advice = f"\n{error.advice}" if error.advice else ""
+            raise CommandFailed(f"{self._complaint}: {error}{advice}") from None
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Invocation:
             settings = http_settings(self.flags, self.environment)
         except SettingsError as error:
             raise CommandFailed(f"Error connecting to Consul agent: {error}") from None
-        return ConsulClient(settings)
+        return ConsulClient(settings, notice=self.error)
 
     def scope(self) -> dict[str, str]:
         """The query parameters of -datacenter, -stale and -namespace, as far as the command has them."""

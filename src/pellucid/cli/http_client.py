@@ -21,7 +21,7 @@ from pellucid.cli.client_errors import UnexpectedStatus, Unreachable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pellucid.cli.http_settings import HttpSettings
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 NOT_FOUND = 404
+ADVICE_HEADER = "x-pellucid-advice"
+"""What the agent wants to tell a person beside Consul's own words."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,10 @@ class Answer:
 class ConsulClient:
     """Requests to one agent. Each request opens its own connection: a command makes one or two."""
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(self, settings: HttpSettings, notice: Callable[[str], None] | None = None) -> None:
+        """notice: told what the agent adds to a success for people to know."""
         self._settings = settings
+        self._notice = notice
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """The decoded JSON answer. Raises UnexpectedStatus and Unreachable."""
@@ -76,9 +80,12 @@ class ConsulClient:
         target = quote(path, safe="/*:@-._~") + ("?" + urlencode(query, doseq=True) if query else "")
         payload = None if body is None else json.dumps(body).encode()
         response, text = self._exchange(method, target, payload)
-        if response.status != http.client.OK:
-            raise UnexpectedStatus(response.status, text.strip())
         headers = {name.lower(): value for name, value in response.getheaders()}
+        advice = headers.get(ADVICE_HEADER, "")
+        if response.status != http.client.OK:
+            raise UnexpectedStatus(response.status, text.strip(), advice)
+        if advice and self._notice:
+            self._notice(advice)
         if not text.strip():
             return Answer(None, headers)
         try:
