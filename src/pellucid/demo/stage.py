@@ -1,0 +1,165 @@
+"""The programs of the demo: started as a user would, watched line by line, always put away again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pellucid.demo.telling import Telling
+
+STOP_SECONDS = 8.0
+
+
+class DidNotHappen(Exception):
+    """Something the demo waited for did not come."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that a program printed, and when (monotonic seconds)."""
+
+    at: float
+    text: str
+
+
+@dataclass
+class Program:
+    """A running program whose lines are kept."""
+
+    process: subprocess.Popen[str]
+    lines: list[Line] = field(default_factory=list)
+    _news: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    def wait_for(self, wanted: Callable[[str], bool], *, after: float = 0.0, seconds: float = 15.0) -> Line:
+        """The first line after a moment that is wanted. Raises DidNotHappen, with the last lines."""
+        deadline = time.monotonic() + seconds
+        seen = 0
+        with self._news:
+            while True:
+                for line in self.lines[seen:]:
+                    if line.at >= after and wanted(line.text):
+                        return line
+                seen = len(self.lines)
+                left = deadline - time.monotonic()
+                if left <= 0 or (self.process.poll() is not None and not self._news.wait(0.2)):
+                    last = "\n".join(line.text for line in self.lines[-8:]) or "(it printed nothing)"
+                    raise DidNotHappen(f"{' '.join(map(str, self.process.args))!r} printed:\n{last}")  # type: ignore[arg-type]
+                self._news.wait(left)
+
+    def since(self, moment: float) -> list[str]:
+        """The lines printed after a moment."""
+        return [line.text for line in self.lines if line.at >= moment]
+
+    def stop(self) -> None:
+        """End it politely, then firmly."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            with self._news:
+                self.lines.append(Line(time.monotonic(), text.rstrip("\n")))
+                self._news.notify_all()
+
+
+class Stage:
+    """Everything the demo runs. Use it as a context manager: leaving it stops all of it."""
+
+    def __init__(self, telling: Telling, environment: Mapping[str, str]) -> None:
+        self._telling = telling
+        self._environment = {**os.environ, **environment}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, *arguments: str) -> str:
+        """Run a `pellucid` command to its end and tell its output. Raises DidNotHappen if it fails."""
+        self._telling.command(["pellucid", *arguments])
+        done = subprocess.run(
+            [*command(), *arguments], env=self._environment, capture_output=True, text=True, check=False
+        )
+        self._telling.output(done.stdout + done.stderr)
+        if done.returncode != 0:
+            raise DidNotHappen(f"pellucid {' '.join(arguments)} ended with {done.returncode}")
+        return done.stdout
+
+    @contextmanager
+    def program(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+        """Run a `pellucid` command beside the demo, until the block is left."""
+        self._telling.command(["pellucid", *arguments])
+        process = subprocess.Popen(
+            [*command(), *arguments],
+            env={**self._environment, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        program = Program(process)
+        try:
+            yield program
+        finally:
+            program.stop()
+
+    def start(self, *arguments: str) -> Program:
+        """Run a `pellucid` command beside the demo, until the demo ends."""
+        return self._stack.enter_context(self.program(*arguments))
+
+
+def command() -> list[str]:
+    """This very program, as a command."""
+    return [sys.executable, "-m", "pellucid"]
+
+
+def free_port(preferred: int) -> int:
+    """The preferred loopback port if nothing uses it, else another one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DidNotHappen("no loopback port is free")
+
+
+def examples() -> Path:
+    """Where the hello programs are. Raises DidNotHappen outside a checkout."""
+    found = Path(__file__).parents[3] / "examples" / "hello"
+    if not found.is_dir():
+        raise DidNotHappen("the demo's programs are in examples/hello of a checkout; run it from there")
+    return found
+
+
+def python() -> Sequence[str]:
+    """The interpreter that runs the hello programs, unbuffered."""
+    return (sys.executable, "-u")
