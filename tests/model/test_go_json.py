@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pellucid.model.definitions import ServiceDefinition
 from pellucid.model.go_json import GoJsonError, decode, parse
+from pellucid.model.services import ServiceAddress
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -41,6 +42,12 @@ def test_null_leaves_a_field_as_it_was() -> None:
 
 def test_body_null_is_an_empty_value() -> None:
     assert decode("null", ServiceDefinition) == ServiceDefinition()
+
+
+@pytest.mark.parametrize("address", ["null", "{}", '{"Port": 0}'])
+def test_what_is_not_given_is_empty_even_where_values_need_it(address: str) -> None:
+    definition = decode(f'{{"TaggedAddresses": {{"lan": {address}}}}}', ServiceDefinition)
+    assert definition.tagged_addresses == {"lan": ServiceAddress("", 0)}
 
 
 def test_what_follows_the_first_value_is_ignored() -> None:

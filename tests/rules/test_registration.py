@@ -7,14 +7,32 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pellucid.model import go_json
 from pellucid.model.checks import CheckDefinition, CheckStatus
-from pellucid.model.definitions import ServiceDefinition
+from pellucid.model.definitions import (
+    CheckType,
+    ConnectDefinition,
+    ProxyDefinition,
+    ServiceDefinition,
+    UpstreamDefinition,
+)
 from pellucid.model.services import ServiceAddress, ServiceKind, Weights
+from pellucid.model.wire import fields_of
 from pellucid.rules.registration import Registration, register
 from pellucid.rules.service_definition import RegistrationError
 from pellucid.rules.sidecar import SidecarError
+
+KNOWN_KEYS = tuple(
+    sorted(
+        field.key
+        for part in (ServiceDefinition, ProxyDefinition, UpstreamDefinition, ConnectDefinition, CheckType)
+        for field in fields_of(part)
+    )
+)
+"""Names of fields, at whatever depth they belong."""
 
 
 def registered(definition: Mapping[str, Any], ports_in_use: Mapping[str, int] | None = None) -> Registration:
@@ -290,3 +308,27 @@ def test_fault_of_the_sidecar_is_told_apart() -> None:
     definition = {"Name": "web", "Connect": {"SidecarService": {"Check": {"TTL": "0s", "Interval": "1s"}}}}
     with pytest.raises(SidecarError, match="Bad request: Invalid check in sidecar_service: TTL must be > 0"):
         registered(definition)
+
+
+ODD_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(("", "*", "10s", "-1h", "web", "0.0.0.0", "connect-proxy", "passing", "\ud800", "\0")),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KNOWN_KEYS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KNOWN_KEYS), ODD_VALUES).map(lambda fields: {"Name": "web", **fields}))
+def test_any_definition_is_registered_or_refused_with_a_reason(definition: dict[str, Any]) -> None:
+    try:
+        made = registered(definition)
+    except (RegistrationError, go_json.GoJsonError) as error:
+        reason = str(error)
+    else:
+        reason = repr(made.service)
+    assert reason

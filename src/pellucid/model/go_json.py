@@ -41,7 +41,7 @@ def decode(body: bytes | str, wanted: type[T], *, unknown_fields: bool = False) 
     """
     value = parse(body)
     if value is None:
-        return wanted()
+        return _struct_of(wanted, {})
     if not isinstance(value, Mapping):
         raise _misfit(value, "Go value", f"structs.{wanted.__name__}")
     return _Binder(ignore_unknown=unknown_fields).struct(value, wanted)
@@ -134,7 +134,7 @@ class _Binder:
                 raise GoJsonError(f"json: unknown field {quote(key)}")
             if content is not None:
                 found[field.name] = self._field(content, field)
-        return wanted(**found)
+        return _struct_of(wanted, found)
 
     def _field(self, content: Any, field: WireField) -> Any:
         if "duration" in field.extra:
@@ -208,6 +208,16 @@ def _described(value: Any) -> str:
     return "object"
 
 
+def _struct_of(wanted: type[T], found: Mapping[str, Any]) -> T:
+    """A struct with what was found; a field without a default is Go's zero value otherwise."""
+    missing = {
+        field.name: _zero(field.type)
+        for field in fields_of(wanted)
+        if field.required and field.name not in found
+    }
+    return wanted(**missing, **found)
+
+
 def _zero(kind: inspect.Type) -> Any:
     match kind:
         case inspect.StrType():
@@ -217,7 +227,7 @@ def _zero(kind: inspect.Type) -> Any:
         case inspect.IntType() | inspect.FloatType():
             return 0
         case inspect.StructType():
-            return kind.cls()
+            return _struct_of(kind.cls, {})
         case inspect.VarTupleType():
             return ()
     return None
