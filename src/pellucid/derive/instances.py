@@ -48,6 +48,17 @@ def mesh_services(db: Db) -> tuple[str, ...]:
 
 
 @query
+def known_services(db: Db) -> tuple[str, ...]:
+    """Names of the services that have sidecars or once had, in order.
+
+    A service keeps its virtual address when its last instance goes. Counting it on keeps what that
+    instance has under way from being cut off by the services it calls.
+    """
+    once = (stored.value.service for stored in db.all(VIRTUAL_ADDRESSES))
+    return tuple(sorted({*mesh_services(db), *once}))
+
+
+@query
 def typical_services(db: Db) -> tuple[str, ...]:
     """Names of the registered applications, in order, the servers' own left out."""
     return tuple(str(name) for name in db.values(SERVICES, "typical") if name != SERVER_SERVICE)
