@@ -25,8 +25,10 @@ from pellucid.dataplane.namespace.fabric_addresses import (
     FabricPlace,
     bridge_port_script,
     fabric_script,
+    forget_routes_script,
     free_place,
-    outside_script,
+    outside_addresses_script,
+    outside_routes_script,
     workload_script,
 )
 from pellucid.dataplane.namespace.workload_namespace import (
@@ -36,8 +38,16 @@ from pellucid.dataplane.namespace.workload_namespace import (
     forbidden,
 )
 
-# Packets for addresses that nobody has shall be answered, not silently lost.
-_FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+# Addresses are unique by their numbers; nobody need wait a second to see whether they are.
+_USABLE_AT_ONCE = {"net/ipv6/conf/default/accept_dad": "0"}
+_KERNEL_PARAMETERS = {
+    "net/ipv4/ip_forward": "1",
+    "net/ipv6/conf/all/forwarding": "1",
+    # Every refusal is to be heard.
+    "net/ipv4/icmp_ratelimit": "0",
+    "net/ipv6/icmp/ratelimit": "0",
+    **_USABLE_AT_ONCE,
+}
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -70,11 +80,21 @@ class Fabric:
 
     async def connect(self, workload: WorkloadNamespace) -> None:
         """Give the workload's namespace its link, addresses and routes. Raises NamespaceError."""
+        await workload.set_kernel_parameters(_USABLE_AT_ONCE)
         await asyncio.to_thread(self._connect, workload.network.entering([]))
 
-    async def lead_outside(self, addresses: Sequence[IPv4Address | IPv6Address]) -> None:
-        """Make our workload the stand-in for these addresses outside the mesh. Raises NamespaceError."""
-        await asyncio.to_thread(self._run_ip, self._entering(), outside_script(self.place, addresses))
+    async def lead_outside(
+        self, workload: WorkloadNamespace, addresses: Sequence[IPv4Address | IPv6Address]
+    ) -> None:
+        """Have the workload answer at these addresses outside the mesh. Raises NamespaceError."""
+        await asyncio.to_thread(
+            self._run_ip, workload.network.entering([]), outside_addresses_script(addresses)
+        )
+        await asyncio.to_thread(self._run_ip, self._entering(), outside_routes_script(self.place, addresses))
+
+    async def forget_outside(self, addresses: Sequence[IPv4Address | IPv6Address]) -> None:
+        """Raises NamespaceError."""
+        await asyncio.to_thread(self._run_ip, self._entering(), forget_routes_script(addresses))
 
     def _connect(self, entering_workload: list[str]) -> None:
         self._run_ip(entering_workload, workload_script(self.place, f"/proc/self/fd/{self._network_fd}"))
@@ -194,8 +214,8 @@ def _made(rootless: bool) -> tuple[int, int | None]:
         user_fd = os.open(f"/proc/{holder.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC) if rootless else None
         holder.kill()
     fds = _fds(network_fd, user_fd)
-    forwarding = " && ".join(f"echo 1 > /proc/sys/{name}" for name in _FORWARDING)
-    _run([*_entering(network_fd, user_fd), "sh", "-c", forwarding], "", fds)
+    setting = " && ".join(f"echo {value} > /proc/sys/{name}" for name, value in _KERNEL_PARAMETERS.items())
+    _run([*_entering(network_fd, user_fd), "sh", "-c", setting], "", fds)
     _run([*_entering(network_fd, user_fd), "ip", "-batch", "-"], fabric_script(), fds)
     return network_fd, user_fd
 

@@ -39,6 +39,10 @@ class FabricPlace(msgspec.Struct, frozen=True):
     def ipv6(self) -> IPv6Address:
         return IPV6_RANGE[self.number]
 
+    def next_hop(self, destination: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+        """The address here that is of the destination's family."""
+        return self.ipv4 if destination.version == 4 else self.ipv6
+
     @property
     def bridge_port(self) -> str:
         """The link's name at the bridge."""
@@ -62,6 +66,11 @@ def fabric_script() -> str:
         f"link add {BRIDGE} type bridge mcast_snooping 0",
         *_addresses(BRIDGE, _BRIDGE_NUMBER),
         f"link set {BRIDGE} up",
+        # Addresses that nobody has are taken for the fabric's own, so that it refuses them at once; an
+        # unreachable route would keep silent most of the time, since the kernel limits such answers.
+        # The table that says what is local is asked first, so the other ways must be in it, too.
+        *(f"route add local {everything} dev lo table local" for everything in ("0.0.0.0/0", "::/0")),
+        *(f"route add {cidr} dev {BRIDGE} table local" for cidr in (IPV4_RANGE, IPV6_RANGE)),
     )
 
 
@@ -85,20 +94,26 @@ def bridge_port_script(place: FabricPlace) -> str:
     return _script(f"link set {place.bridge_port} master {BRIDGE} up")
 
 
-def outside_script(place: FabricPlace, addresses: Collection[IPv4Address | IPv6Address]) -> str:
-    """Has the fabric send traffic for these addresses to a place: a stand-in for hosts outside."""
+def outside_addresses_script(addresses: Collection[IPv4Address | IPv6Address]) -> str:
+    """Gives further addresses to the namespace in which it runs: those of hosts it stands in for."""
+    return _script(*(f"address add {address}/{address.max_prefixlen} dev lo" for address in addresses))
+
+
+def outside_routes_script(place: FabricPlace, addresses: Collection[IPv4Address | IPv6Address]) -> str:
+    """Has the fabric send traffic for those addresses to that place."""
     return _script(
-        *(
-            f"route add {address} via {place.ipv4 if address.version == 4 else place.ipv6}"
-            for address in addresses
-        )
+        *(f"route replace {address} via {place.next_hop(address)} table local" for address in addresses)
     )
+
+
+def forget_routes_script(addresses: Collection[IPv4Address | IPv6Address]) -> str:
+    """Has the fabric forget them."""
+    return _script(*(f"route del {address} table local" for address in addresses))
 
 
 def _addresses(link: str, number: int) -> tuple[str, str]:
     return (
         f"address add {IPV4_RANGE[number]}/{IPV4_RANGE.prefixlen} dev {link}",
-        # Nobody else can have the address, so it need not wait for duplicate address detection.
         f"address add {IPV6_RANGE[number]}/{IPV6_RANGE.prefixlen} dev {link} nodad",
     )
 

@@ -70,6 +70,17 @@ class StopSignals:
             with suppress(asyncio.CancelledError, Exception):
                 await working
 
+    async def passed_on_to(self, program: NamespaceProcess) -> int:
+        """The program's status at its end; every signal that comes until then is its to answer."""
+        ended = asyncio.create_task(program.wait())
+        while not ended.done():
+            asked = asyncio.create_task(self.next())
+            await asyncio.wait((ended, asked), return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and not _reached_program_already(asked.result()):
+                await program.signal(asked.result())
+            asked.cancel()
+        return ended.result()
+
 
 class Parts(NamedTuple):
     """What a program cannot do without while it runs."""

@@ -9,7 +9,6 @@ import asyncio
 import os
 import sys
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from pellucid.dataplane.envoy_binary import EnvoyMissingError, find_envoy
 from pellucid.dataplane.envoy_process import EnvoyFailedError
@@ -27,6 +26,7 @@ from pellucid.dataplane.run.ending import GuardianLostError, Parts, Run, Stopped
 from pellucid.dataplane.run.guarding import guardian
 from pellucid.dataplane.run.program import program_request
 from pellucid.dataplane.run.registration import WorkloadRegistration
+from pellucid.dataplane.run.runtime_directory import runtime_directory
 from pellucid.dataplane.run.settings import WorkloadSettings
 from pellucid.dataplane.run.sidecar import WorkloadSidecar, xds_route
 from pellucid.dataplane.run.surroundings import surroundings
@@ -103,14 +103,6 @@ async def _prepare(
     undo.push_async_callback(sidecar.envoy.stop)
     await sidecar.start(route, credential)
     return namespace, Parts(sidecar, registration, watcher)
-
-
-def runtime_directory(*, rootless: bool) -> Path:
-    """Where this machine's, or this user's, workloads meet on one fabric."""
-    if not rootless:
-        return Path("/run/pellucid")
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(base, "pellucid") if base else Path(f"/tmp/pellucid-{os.getuid()}")  # noqa: S108
 
 
 def _failed(problem: Exception, code: int) -> int:
