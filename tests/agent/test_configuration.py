@@ -35,7 +35,7 @@ def listening(addresses: tuple[ListenAddress, ...]) -> list[str]:
 
 def test_the_defaults_are_consuls() -> None:
     configuration = configured()
-    assert (configuration.datacenter, configuration.primary_datacenter) == ("dc1", "dc1")
+    assert configuration.datacenter == "dc1"
     assert (configuration.node_name, configuration.advertise_address) == ("machine", "10.0.0.5")
     assert listening(configuration.listeners.http) == ["127.0.0.1:8500"]
     assert listening(configuration.listeners.dns) == ["127.0.0.1:8600"]
@@ -172,7 +172,7 @@ def test_an_agent_that_is_no_server_serves_all_the_same_and_says_so() -> None:
         ('cert_file = "c"', "cert_file and key_file go together; only one of them is set"),
         ("ports { https = 8501 }", "ports.https needs cert_file and key_file"),
         ('log_level = "loud"', "Invalid log level: loud. Valid log levels are: TRACE DEBUG INFO WARN ERROR"),
-        ("check_output_max_size = 0", "check_output_max_size must be positive, set to 0"),
+        ('connect { ca_provider = "vault" }', 'connect.ca_provider must be "consul", the built-in one'),
         ('dns_config { service_ttl { web = "soon" } }', "dns_config.service_ttl.web: "),
         ('pellucid { intention_default = "maybe" }', 'must be "allow" or "deny", not "maybe"'),
         ("service { port = 1 }", "services[0] has no name"),

@@ -40,7 +40,7 @@ def test_every_flag_is_a_key_of_configuration_files(flag) -> None:  # type: igno
 def test_a_dev_agent_keeps_nothing_and_listens_on_loopback() -> None:
     configuration = configured("-dev", "-node=n1")
     assert (configuration.node_name, configuration.data_dir, configuration.dev_mode) == ("n1", "", True)
-    assert configuration.bind_address == configuration.advertise_address == "127.0.0.1"
+    assert configuration.advertise_address == "127.0.0.1"
     listeners = configuration.listeners
     assert [str(address) for address in listeners.http + listeners.grpc + listeners.dns] == [
         "127.0.0.1:8500",

@@ -19,12 +19,10 @@ from pellucid.model.durations import MINUTE, SECOND
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """Port ranges the agent hands out: to sidecars without a port, and to exposed checks."""
+    """The range of ports the agent hands out to sidecars that were given none."""
 
     sidecar_min: int = 21000
     sidecar_max: int = 21255
-    expose_min: int = 21500
-    expose_max: int = 21755
 
 
 class Listeners(msgspec.Struct, frozen=True):
@@ -99,7 +97,6 @@ class Connect(msgspec.Struct, frozen=True):
     """The mesh: whether it is on, and its certificate authority."""
 
     enabled: bool = True
-    ca_provider: str = "consul"
     ca_config: Mapping[str, Any] = {}
     intention_default: str = "allow"
     """`allow` or `deny`: what happens to a connection that no intention speaks of."""
@@ -112,7 +109,6 @@ class Checks(msgspec.Struct, frozen=True):
     enable_local_scripts: bool = False
     """Scripts from files only, never from the API."""
     update_interval: int = 5 * MINUTE
-    output_max_size: int = 4096
     discard_output: bool = False
 
 
@@ -143,9 +139,6 @@ class AgentConfiguration(msgspec.Struct, frozen=True):
     """Empty: make one, and keep it in `data_dir`."""
     node_meta: Mapping[str, str] = {}
     datacenter: str = "dc1"
-    primary_datacenter: str = "dc1"
-    bind_address: str = "127.0.0.1"
-    """As configured. Nothing is bound to it: there is no gossip and no server RPC."""
     listeners: Listeners = Listeners()
     ports: Ports = Ports()
     tls: Tls = Tls()
@@ -156,9 +149,6 @@ class AgentConfiguration(msgspec.Struct, frozen=True):
     checks: Checks = Checks()
     telemetry: Telemetry = Telemetry()
     ui: Ui = Ui()
-    enable_central_service_config: bool = True
-    leave_on_terminate: bool = False
-    skip_leave_on_interrupt: bool = True
     pid_file: str = ""
     bootstrap_config_entries: tuple[Mapping[str, Any], ...] = ()
     """Config entries as written, to be stored where there is none of that kind and name."""

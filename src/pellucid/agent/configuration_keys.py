@@ -39,8 +39,6 @@ class PortKeys(msgspec.Struct, frozen=True):
     """The same as `grpc`, which wins."""
     sidecar_min_port: int | None = None
     sidecar_max_port: int | None = None
-    expose_min_port: int | None = None
-    expose_max_port: int | None = None
 
 
 class SoaKeys(msgspec.Struct, frozen=True):
@@ -135,7 +133,6 @@ class ConfigurationFile(msgspec.Struct, frozen=True):
     cert_file: str | None = None
     check: tuple[CheckRegistration, ...] | None = None
     checks: tuple[CheckRegistration, ...] | None = None
-    check_output_max_size: int | None = None
     check_update_interval: Duration | None = None
     client_addr: str | None = None
     config_entries: ConfigEntryKeys | None = None
@@ -146,12 +143,10 @@ class ConfigurationFile(msgspec.Struct, frozen=True):
     discard_check_output: bool | None = None
     dns_config: DnsKeys | None = None
     domain: str | None = None
-    enable_central_service_config: bool | None = None
     enable_local_script_checks: bool | None = None
     enable_script_checks: bool | None = None
     http_config: HttpKeys | None = None
     key_file: str | None = None
-    leave_on_terminate: bool | None = None
     limits: LimitKeys | None = None
     log_file: str | None = None
     log_json: bool | None = None
@@ -163,12 +158,10 @@ class ConfigurationFile(msgspec.Struct, frozen=True):
     pellucid: OwnKeys | None = None
     pid_file: str | None = None
     ports: PortKeys | None = None
-    primary_datacenter: str | None = None
     recursors: tuple[str, ...] | None = None
     server: bool | None = None
     service: tuple[ServiceDefinition, ...] | None = None
     services: tuple[ServiceDefinition, ...] | None = None
-    skip_leave_on_interrupt: bool | None = None
     telemetry: TelemetryKeys | None = None
     ui: bool | None = None
     ui_config: UiKeys | None = None
@@ -179,6 +172,7 @@ class ConfigurationFile(msgspec.Struct, frozen=True):
 
 NO_GOSSIP = "there is no gossip between agents"
 NO_RAFT = "there is no Raft: the log is this agent's own"
+LEAVING_IS_STOPPING = "with no cluster to leave, leaving and stopping are the same"
 NO_RPC = "there are no server RPCs"
 ONE_AGENT = "one agent serves the whole mesh, so there is nothing to join"
 NO_ACLS = "there are no ACLs"
@@ -209,6 +203,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "auto_encrypt": ONE_AGENT,
     "autopilot": NO_RAFT,
     "cache": ALWAYS_FRESH,
+    "check_output_max_size": "each check has its own output_max_size, 4096 when it says none",
     "connect.enable_mesh_gateway_wan_federation": ONE_AGENT,
     "disable_anonymous_signature": "nothing is ever sent to a vendor",
     "disable_coordinates": "network coordinates come from gossip, which there is none of",
@@ -225,6 +220,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "dns_config.use_cache": ALWAYS_FRESH,
     "enable_acl_replication": NO_ACLS,
     "enable_agent_tls_for_checks": "checks use no client certificate",
+    "enable_central_service_config": "config entries always shape proxies",
     "enable_debug": "there are no profiling endpoints",
     "enable_syslog": "logs go to standard output or to log_file",
     "encrypt": NO_GOSSIP,
@@ -234,6 +230,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "gossip_wan": NO_GOSSIP,
     "http_config.max_header_bytes": "headers have a fixed limit",
     "http_config.use_cache": ALWAYS_FRESH,
+    "leave_on_terminate": LEAVING_IS_STOPPING,
     "license_path": NOT_ENTERPRISE,
     "limits.https_handshake_timeout": "handshakes have a fixed limit",
     "limits.kv_max_value_size": "there is no key-value store",
@@ -247,11 +244,14 @@ WITHOUT_EFFECT: dict[str, str] = {
     "log_rotate_max_files": "log_file is left to the system's log rotation",
     "non_voting_server": NOT_ENTERPRISE,
     "performance": NO_RAFT,
+    "ports.expose_max_port": "a check is made where it points to, never through a proxy's port",
+    "ports.expose_min_port": "a check is made where it points to, never through a proxy's port",
     "ports.proxy_max_port": "managed proxies are gone since Consul 1.6",
     "ports.proxy_min_port": "managed proxies are gone since Consul 1.6",
     "ports.serf_lan": NO_GOSSIP,
     "ports.serf_wan": NO_GOSSIP,
     "ports.server": NO_RPC,
+    "primary_datacenter": ONE_AGENT,
     "primary_gateways": ONE_AGENT,
     "primary_gateways_interval": ONE_AGENT,
     "protocol": NO_GOSSIP,
@@ -279,6 +279,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "serf_wan_allowed_cidrs": NO_GOSSIP,
     "server_name": NO_RPC,
     "session_ttl_min": "there are no sessions",
+    "skip_leave_on_interrupt": LEAVING_IS_STOPPING,
     "snapshot_agent": NOT_ENTERPRISE,
     "start_join": ONE_AGENT,
     "start_join_wan": ONE_AGENT,

@@ -52,6 +52,7 @@ LOG_LEVEL_ALIASES = {"ERR": "ERROR", "WARNING": "WARN"}
 LARGEST_PORT = 65535
 DEV_GRPC_PORT = 8502
 OFF = -1
+BUILT_IN_CA = "consul"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a default to advertise from; nothing is bound to it
 UNSPECIFIED = (ANY_ADDRESS, "::")
 
@@ -88,16 +89,13 @@ def decide(
     bind = ip_address("bind_addr", _or(keys.bind_addr, "127.0.0.1" if dev else ANY_ADDRESS), host)
     if not dev and not keys.data_dir:
         raise ConfigurationError("data_dir cannot be empty; give -data-dir, or -dev to keep nothing")
-    server = dev or bool(keys.server)
     return AgentConfiguration(
         node_name=_node_name(_or(keys.node_name, host.name)),
         node_id=_or(keys.node_id, ""),
         node_meta=_or(keys.node_meta, {}),
         datacenter=datacenter,
-        primary_datacenter=_datacenter(keys.primary_datacenter or datacenter),
         data_dir="" if dev else _or(keys.data_dir, ""),
         dev_mode=dev,
-        bind_address=bind,
         advertise_address=_advertised(keys, bind, host),
         listeners=_listeners(keys, dev=dev, host=host),
         ports=_ports(_or(keys.ports, PortKeys())),
@@ -109,9 +107,6 @@ def decide(
         checks=_checks(keys),
         telemetry=_telemetry(_or(keys.telemetry, TelemetryKeys())),
         ui=_ui(keys, dev=dev),
-        enable_central_service_config=_or(keys.enable_central_service_config, True),
-        leave_on_terminate=_or(keys.leave_on_terminate, not server),
-        skip_leave_on_interrupt=_or(keys.skip_leave_on_interrupt, server),
         pid_file=_or(keys.pid_file, ""),
         bootstrap_config_entries=_or(_or(keys.config_entries, ConfigEntryKeys()).bootstrap, ()),
         service_definitions=_distinct_services(_or(keys.service, ()) + _or(keys.services, ())),
@@ -206,23 +201,14 @@ def _port(name: str, port: int) -> int:
 
 def _ports(keys: PortKeys) -> Ports:
     default = Ports()
-    ports = Ports(
-        sidecar_min=_or(keys.sidecar_min_port, default.sidecar_min),
-        sidecar_max=_or(keys.sidecar_max_port, default.sidecar_max),
-        expose_min=_or(keys.expose_min_port, default.expose_min),
-        expose_max=_or(keys.expose_max_port, default.expose_max),
-    )
-    for name, low, high in (
-        ("sidecar", ports.sidecar_min, ports.sidecar_max),
-        ("expose", ports.expose_min, ports.expose_max),
-    ):
-        _port(f"{name}_max_port", high)
-        if low > high:
-            raise ConfigurationError(
-                f"ports.{name}_min_port {low} must be less than ports.{name}_max_port {high}; "
-                "to turn the range off, set both to 0"
-            )
-    return ports
+    low = _or(keys.sidecar_min_port, default.sidecar_min)
+    high = _port("sidecar_max_port", _or(keys.sidecar_max_port, default.sidecar_max))
+    if low > high:
+        raise ConfigurationError(
+            f"ports.sidecar_min_port {low} must be less than ports.sidecar_max_port {high}; "
+            "to turn the range off, set both to 0"
+        )
+    return Ports(low, high)
 
 
 def _tls(keys: ConfigurationFile) -> Tls:
@@ -313,6 +299,11 @@ def _http(keys: ConfigurationFile) -> Http:
 
 def _connect(keys: ConfigurationFile) -> Connect:
     own = _or(keys.connect, ConnectKeys())
+    provider = _or(own.ca_provider, BUILT_IN_CA)
+    if provider != BUILT_IN_CA:
+        raise ConfigurationError(
+            f'connect.ca_provider must be "{BUILT_IN_CA}", the built-in one, not "{provider}"'
+        )
     intention_default = _or(_or(keys.pellucid, OwnKeys()).intention_default, "allow")
     if intention_default not in ("allow", "deny"):
         raise ConfigurationError(
@@ -320,25 +311,16 @@ def _connect(keys: ConfigurationFile) -> Connect:
         )
     return Connect(
         enabled=_or(own.enabled, True),
-        ca_provider=_or(own.ca_provider, "consul"),
         ca_config=_or(own.ca_config, {}),
         intention_default=intention_default,
     )
 
 
 def _checks(keys: ConfigurationFile) -> Checks:
-    default = Checks()
-    output_max_size = _or(keys.check_output_max_size, default.output_max_size)
-    if output_max_size < 1:
-        raise ConfigurationError(
-            f"check_output_max_size must be positive, set to {output_max_size}; "
-            "use discard_check_output to keep no output"
-        )
     return Checks(
         enable_scripts=bool(keys.enable_script_checks),
         enable_local_scripts=bool(keys.enable_script_checks or keys.enable_local_script_checks),
-        update_interval=_or(keys.check_update_interval, default.update_interval),
-        output_max_size=output_max_size,
+        update_interval=_or(keys.check_update_interval, Checks().update_interval),
         discard_output=bool(keys.discard_check_output),
     )
 

@@ -53,7 +53,7 @@ def _run(invocation: Invocation) -> int:
         configuration = configuration_of(invocation)
     except ConfigurationError as error:
         raise CommandFailed(f"==> {error}") from None
-    return run(configuration)
+    return run(configuration, reread=lambda: configuration_of(invocation))
 
 
 def configuration_of(invocation: Invocation) -> AgentConfiguration:
@@ -117,7 +117,7 @@ AGENT = Command(
         Flag("bind", "The address this node is known by when -advertise is absent.", placeholder="address"),
         _unused("bootstrap", "boolean"),
         _unused("bootstrap-expect", "integer"),
-        Flag("check_output_max_size", "How much output of a check to keep.", "integer", placeholder="bytes"),
+        _unused("check_output_max_size", "integer"),
         Flag(
             "client",
             "Where HTTP, DNS and xDS listen: addresses, separated by spaces.",

@@ -1,5 +1,7 @@
 """`validate`: check configuration files without starting an agent.
 
+The services, checks and config entries that they define are tried on an empty catalog.
+
 Source: Consul 1.10 command/validate.
 """
 
@@ -12,12 +14,15 @@ from pellucid.cli.go_flags import Flag
 def _run(invocation: Invocation) -> int:
     from pellucid.agent.configuration_loading import load_configuration
     from pellucid.agent.configuration_sources import ConfigurationError
+    from pellucid.agent.file_definitions import defined_changes
+    from pellucid.state.log import Log
 
     if not invocation.arguments:
         raise CommandFailed("Must specify at least one config file or directory")
     flags = invocation.flags
     try:
         configuration = load_configuration(invocation.arguments, config_format=flags.text("config-format"))
+        defined_changes(configuration, Log().head)
     except ConfigurationError as error:
         raise CommandFailed(f"Config validation failed: {error}") from None
     if not flags.boolean("quiet"):
