@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.identity.authority import Authority, PrivateKey, SigningError
@@ -165,7 +165,6 @@ def test_private_key_is_not_shown() -> None:
     assert "PRIVATE" not in repr(leaves)
 
 
-@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.identity.rotation import (
@@ -141,7 +141,6 @@ def test_active_root_is_never_pruned() -> None:
     assert prunable(started().roots, NOW + 10**9, 72 * HOUR_S) == ()
 
 
-@settings(max_examples=20)
 @given(st.lists(st.sampled_from(("rotate", "settings", "kind")), max_size=6))
 def test_whatever_happens_one_root_is_active_and_the_others_say_since_when_not(steps: list[str]) -> None:
     mesh = started()
