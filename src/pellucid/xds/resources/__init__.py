@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pellucid.xds import view as views
 from pellucid.xds.resources import clusters, endpoints, outbound_listener, public_listener, routes, secrets
 from pellucid.xds.shared import SharedResource, share
@@ -27,34 +29,41 @@ View = (
 
 def build(view: View) -> SharedResource:
     """The resource of a view, serialised. Raises EscapeHatchError if an operator's JSON is none."""
+    message = message_of(view)
+    name: str = message.cluster_name if isinstance(view, views.Endpoints) else message.name
+    return share(name, message)
+
+
+def message_of(view: View) -> Any:
+    """The message of a view. Raises EscapeHatchError if an operator's JSON is none."""
     match view:
         case views.LocalApp():
-            return share(view.name, clusters.local_app(view))
+            return clusters.local_app(view)
         case views.InnerCluster():
-            return share(views.ALLOWED_SOURCES, clusters.allowed_sources(view))
+            return clusters.allowed_sources(view)
         case views.OriginalDestination():
-            return share(views.ORIGINAL_DESTINATION, clusters.original_destination())
+            return clusters.original_destination()
         case views.UpstreamCluster():
-            return share(view.name, clusters.upstream(view))
+            return clusters.upstream(view)
         case views.PassthroughCluster():
-            return share(view.name, clusters.passthrough(view))
+            return clusters.passthrough(view)
         case views.Endpoints():
-            return share(view.cluster, endpoints.load_assignment(view))
+            return endpoints.load_assignment(view)
         case views.PublicListener():
-            return share(view.name, public_listener.public_listener(view))
+            return public_listener.public_listener(view)
         case views.AllowedSources():
-            return share(views.ALLOWED_SOURCES, public_listener.allowed_sources(view))
+            return public_listener.allowed_sources(view)
         case views.ExposedPath():
-            return share(view.name, public_listener.exposed_path(view))
+            return public_listener.exposed_path(view)
         case views.UpstreamListener():
-            return share(view.name, outbound_listener.upstream_listener(view))
+            return outbound_listener.upstream_listener(view)
         case views.OutboundListener():
-            return share(view.name, outbound_listener.outbound_listener(view))
+            return outbound_listener.outbound_listener(view)
         case views.PublicRoutes():
-            return share(routes.PUBLIC_ROUTES, routes.public(view))
+            return routes.public(view)
         case views.UpstreamRoutes():
-            return share(view.name, routes.upstream(view))
+            return routes.upstream(view)
         case views.Certificate():
-            return share(views.LEAF_SECRET, secrets.certificate(view))
+            return secrets.certificate(view)
         case views.TrustBundle():
-            return share(views.ROOTS_SECRET, secrets.trust_bundle(view))
+            return secrets.trust_bundle(view)
