@@ -12,7 +12,7 @@ import sys
 import tempfile
 from typing import NoReturn
 
-LIFETIME_S = 10
+LIFETIME_S = 10.0
 
 
 def offer(text: str, name: str) -> str:
@@ -39,10 +39,10 @@ def _write_detached(text: str, path: str) -> NoReturn:
         os._exit(0)
     try:
         signal.signal(signal.SIGALRM, _give_up)
-        signal.alarm(LIFETIME_S)
+        signal.setitimer(signal.ITIMER_REAL, LIFETIME_S)
         with open(path, "w", encoding="utf-8") as pipe:
             pipe.write(text)
-    except (OSError, TimeoutError):
+    except OSError:
         pass  # the reader is gone; there is nobody left to tell
     finally:
         os.unlink(path)
