@@ -49,7 +49,7 @@ def test_old_filter_chains_drain_at_once_and_hot_restart_is_off() -> None:
     command = envoy_command(Path("/bin/envoy"), "/dev/fd/3", ["-l", "warning"])
     assert command == [
         *("/bin/envoy", "--config-path", "/dev/fd/3", "--disable-hot-restart"),
-        *("--drain-time-s", "1", "--drain-strategy", "immediate", "-l", "warning"),
+        *("--drain-time-s", "0", "--drain-strategy", "immediate", "-l", "warning"),
     ]
 
 

@@ -20,7 +20,7 @@ _HOT_RESTART_FLAGS = (
     "--drain-time-s",
     "--parent-shutdown-time-s",
 )
-_DRAIN = {"--drain-time-s": "1", "--drain-strategy": "immediate"}
+_DRAIN = {"--drain-time-s": "0", "--drain-strategy": "immediate"}
 
 
 class EnvoyMissingError(Exception):
@@ -54,9 +54,9 @@ def envoy_version(binary: Path) -> str:
 def envoy_command(binary: Path, config_path: str, further: Sequence[str] = ()) -> list[str]:
     """Envoy's command line.
 
-    further: the user's own arguments; what they set is not set here. A listener's old filter chain is
-    drained within a second, so that a denied connection that is already open ends then, and not after
-    Envoy's default of ten minutes.
+    further: the user's own arguments; what they set is not set here. A filter chain that goes takes its
+    connections with it at once, so that a denied connection that is already open ends then, and not
+    after Envoy's default of ten minutes (docs/deny.md).
     """
     given = {argument.split("=")[0] for argument in further}
     command = [str(binary), "--config-path", config_path]

@@ -33,6 +33,13 @@ TOKEN_METADATA_KEY = "x-consul-token"  # noqa: S105 - the key's name
 _HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 _FILE_ACCESS_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+# The listener that sorts incoming connections by identity has no socket of its own (docs/deny.md).
+_INTERNAL_LISTENERS = {
+    "name": "envoy.bootstrap.internal_listener",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
+    },
+}
 _SOL_SOCKET = 1
 _SO_MARK = 36
 # A server that vanished without a word is noticed after 30 + 3 x 10 seconds.
@@ -57,6 +64,7 @@ def build_bootstrap(settings: BootstrapSettings, environment: Mapping[str, str] 
             "listeners": _static_listeners(settings),
         },
         "dynamic_resources": _dynamic_resources(settings.token),
+        "bootstrap_extensions": [_INTERNAL_LISTENERS],
         "stats_config": stats_config(settings),
     }
     if sinks := stats_sinks(settings, environment or {}):
