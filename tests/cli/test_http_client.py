@@ -48,6 +48,11 @@ def test_an_unknown_host_is_named() -> None:
         ConsulClient(HttpSettings("http", "nowhere.invalid:8500")).get("/v1/agent/self")
 
 
+def test_a_host_that_no_name_can_be_is_no_host() -> None:
+    with pytest.raises(Unreachable, match="no such host"):
+        ConsulClient(HttpSettings("http", "a..b:8500")).get("/v1/agent/self")
+
+
 def test_a_port_that_is_no_number_is_named() -> None:
     with pytest.raises(Unreachable, match="invalid address 'localhost:http!': use host:port"):
         ConsulClient(HttpSettings("http", "localhost:http!")).get("/v1/agent/self")

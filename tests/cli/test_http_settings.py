@@ -61,6 +61,13 @@ def test_an_empty_token_file_is_an_error(tmp_path: Path) -> None:
         settings_of(f"-token-file={tmp_path / 'token'}")
 
 
+@pytest.mark.parametrize("token", ["s3cret\nX-Other: 1", "s3crét", "s3cret\x00"])
+def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(token: str) -> None:
+    with pytest.raises(SettingsError, match="the token holds characters that no token has") as caught:
+        settings_of("-token", token)
+    assert "s3cr" not in str(caught.value)
+
+
 def test_tls_is_switched_on_and_its_checks_off_by_the_environment() -> None:
     settings = settings_of(CONSUL_HTTP_SSL="true", CONSUL_HTTP_SSL_VERIFY="0")
     assert (settings.scheme, settings.verify) == ("https", False)

@@ -105,7 +105,7 @@ class ConsulClient:
             connection.request(method, target, payload, self._headers(payload))
             response = connection.getresponse()
             content = response.read(MAX_RESPONSE_BYTES + 1)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             connected = connection is not None and bool(connection.sock)
             reason = _reason(error, self._settings, connected=connected)
             raise Unreachable(f"{self._subject(method, target)}: {reason}") from None
@@ -208,7 +208,7 @@ def _reason(error: Exception, settings: HttpSettings, *, connected: bool) -> str
         return f"invalid address {settings.address!r}: use host:port"
     if isinstance(error, http.client.HTTPException):
         return f"malformed HTTP response: {error!r}"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):
         return f"dial tcp: lookup {settings.address.rpartition(':')[0]}: no such host"
     words = _system_words(error)
     if connected:

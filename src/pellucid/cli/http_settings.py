@@ -127,10 +127,17 @@ def _token(flags: FlagValues, environment: Mapping[str, str]) -> str:
     )
     for file, token in levels:
         if file:
-            return _token_in(file)
+            return _checked(_token_in(file), f"token file {file}")
         if token:
-            return token
+            return _checked(token, "token")
     return ""
+
+
+def _checked(token: str, what: str) -> str:
+    """The token, unless a header could not carry it. Its text must not get into the message."""
+    if not (token.isascii() and token.isprintable()):
+        raise SettingsError(f"the {what} holds characters that no token has; was it cut or pasted wrongly?")
+    return token
 
 
 def _token_in(file: str) -> str:
