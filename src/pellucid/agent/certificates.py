@@ -18,7 +18,7 @@ from pellucid.derive.identity import ca_configuration, leaf_cell, roots
 from pellucid.derive.instances import mesh_services
 from pellucid.identity import rotation
 from pellucid.identity.authority import Authority, SigningError, random_serial_number
-from pellucid.identity.leaves import LeafKeeper
+from pellucid.identity.leaves import Leaf, LeafKeeper
 from pellucid.identity.rotation import Succession, read_settings
 from pellucid.model.identity import CaConfiguration
 from pellucid.state.log import Log
@@ -67,13 +67,15 @@ class Certificates:
         authority, ttl_s = _signing_now(engine, datacenter)
         return cls(log, engine, LeafKeeper(authority, ttl_s=ttl_s), clock)
 
-    def ensure(self, service: str) -> None:
-        """Make sure a service has a valid leaf: made on first need, kept fresh from then on.
+    def leaf(self, service: str) -> Leaf:
+        """The leaf of a service: made on first need, kept fresh from then on.
 
         Raises SigningError when the root has expired.
         """
-        self._engine.set_cell(leaf_cell(service), self._keeper.leaf(service, self._clock()))
+        leaf = self._keeper.leaf(service, self._clock())
+        self._engine.set_cell(leaf_cell(service), leaf)
         self._changed.set()
+        return leaf
 
     @property
     def authority(self) -> Authority:
@@ -111,7 +113,7 @@ class Certificates:
         now = frozenset(self._services.value)
         try:
             for service in now - self._provided:
-                self.ensure(service)
+                self.leaf(service)
         except SigningError as error:
             logger.error("cannot issue leaf certificates: %s", error)
             return

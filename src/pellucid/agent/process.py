@@ -53,7 +53,9 @@ from pellucid.rules.sidecar import SidecarPorts
 from pellucid.state.log import Log, MemoryEngine, StorageError
 from pellucid.state.mesh_tables import MESH_TABLES
 from pellucid.state.sqlite import SqliteEngine
+from pellucid.xds.configuration import refs, resource
 from pellucid.xds.server import AdsServer
+from pellucid.xds.topics import Topics
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +106,7 @@ class Agent:
             await log.commit(own_node_changes(self._own_node()))
             await log.commit(defined_changes(configuration, log.head))
             health = HealthChecks(log, engine, configuration.node_name, _health_settings(configuration))
-            ads = AdsServer(engine, XdsAdmission(engine))
+            ads = AdsServer(Topics(engine, refs, resource), XdsAdmission(engine))
             open_xds(ads, configuration, certificates)
             self._dns = DnsServer(MeshView(engine), dns_settings(configuration))
             dns_listeners = self._bind_dns()
@@ -193,7 +195,7 @@ class Agent:
                 address=configuration.advertise_address,
                 xds_port=ports[0] if ports else -1,
             ),
-            ensure_leaf=certificates.ensure,
+            leaf_of=certificates.leaf,
             now=time.time,
             new_id=lambda: str(uuid.uuid4()),
             settings=_http_settings(configuration, sockets[0] if sockets else ""),
