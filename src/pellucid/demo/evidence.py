@@ -32,10 +32,10 @@ def envoy_below(pid: int) -> int:
     """The Envoy among a process' descendants. Raises NoEnvoy."""
     for candidate in descendants(pid):
         try:
-            name = Path(f"/proc/{candidate}/comm").read_text().strip()
+            program = Path(f"/proc/{candidate}/exe").readlink()
         except OSError:
             continue
-        if name == "envoy":
+        if program.name == "envoy":
             return candidate
     raise NoEnvoy(f"no Envoy runs under process {pid}")
 

@@ -48,7 +48,7 @@ def outside(directory: Path) -> Iterator[Path]:
         f"ip -n {_NAMESPACE} link set lo up",
     ):
         subprocess.run(line.split(), check=True, capture_output=True)
-    command = ["ip", "netns", "exec", _NAMESPACE, sys.executable, "-m", __name__, str(directory)]
+    command = ["ip", "netns", "exec", _NAMESPACE, sys.executable, __file__, str(directory)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
         assert server.stdout is not None
