@@ -1,0 +1,160 @@
+"""A deny reaches connections that are already open, and only those: from the intention to a real Envoy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from pellucid.model.config_entries import ServiceDefaults
+from pellucid.model.services import Proxy
+from pellucid.state.mesh_tables import CONFIG_ENTRIES
+from pellucid.state.tables import Put
+from tests.xds import sidecar
+from tests.xds.mesh import Mesh, serving
+from tests.xds.sidecar import Caller
+
+PROMISED_S = 1.0
+"""The promise: a deny has ended open connections after this long, from the commit on."""
+
+
+class Scene:
+    """The service `app` behind its sidecar, and others that call it."""
+
+    def __init__(self, mesh: Mesh, port: int, directory: Path) -> None:
+        self.mesh, self.port, self.directory = mesh, port, directory
+        self.callers: list[Caller] = []
+
+    async def caller(self, name: str) -> Caller:
+        """A connection to `app` as some service."""
+        caller = await Caller.connect(self.mesh, name, self.port, self.directory)
+        self.callers.append(caller)
+        return caller
+
+
+@contextlib.asynccontextmanager
+async def _scene(protocol: str, directory: Path) -> AsyncIterator[Scene]:
+    mesh = Mesh()
+    port = sidecar.free_port()
+    app = await asyncio.start_server(sidecar.echo if protocol == "tcp" else sidecar.web, "127.0.0.1", 0)
+    app_port = app.sockets[0].getsockname()[1]
+    mesh.commit(Put(CONFIG_ENTRIES, ServiceDefaults(name="app", protocol=protocol)))
+    proxy = Proxy(destination_service_name="app", local_service_port=app_port)
+    proxy_id = mesh.register("app", proxy=proxy, port=port)
+    for name in ("a", "b"):
+        mesh.register(name, number=ord(name))
+    async with serving(mesh) as (_, xds_port), sidecar.envoy(xds_port, proxy_id, directory):
+        scene = Scene(mesh, port, directory)
+        try:
+            yield scene
+        finally:
+            for caller in scene.callers:
+                caller.close()
+            app.close()
+
+
+@pytest.fixture
+async def tcp(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with _scene("tcp", tmp_path) as scene:
+        yield scene
+
+
+@pytest.fixture
+async def http(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with _scene("http", tmp_path) as scene:
+        yield scene
+
+
+async def test_a_deny_ends_open_connections_of_that_source_and_no_others(tcp: Scene) -> None:
+    a, b = await tcp.caller("a"), await tcp.caller("b")
+    assert (await a.read(), await b.read()) == (b"welcome", b"welcome")
+    async with asyncio.timeout(PROMISED_S):
+        tcp.mesh.intend("app", a="deny")
+        await a.ended()
+    assert await b.say(b"still here") == b"still here"
+    assert await (await tcp.caller("a")).read() == b""
+
+
+async def test_a_deny_of_everyone_ends_everything_but_what_is_allowed_by_name(tcp: Scene) -> None:
+    a, b, stranger = [await tcp.caller(name) for name in ("a", "b", "stranger")]
+    for caller in (a, b, stranger):
+        assert await caller.read() == b"welcome"
+    async with asyncio.timeout(PROMISED_S):
+        tcp.mesh.intend("app", any="deny", b="allow")
+        await asyncio.gather(a.ended(), stranger.ended())
+    assert await b.say(b"still here") == b"still here"
+
+
+async def test_what_was_denied_can_be_allowed_again(tcp: Scene) -> None:
+    assert await (await tcp.caller("a")).read() == b"welcome"
+    tcp.mesh.intend("app", a="deny")
+    while await (await tcp.caller("a")).read():
+        pass
+    tcp.mesh.intend("app")
+    while await (await tcp.caller("a")).read() != b"welcome":
+        pass
+
+
+async def test_an_identity_the_catalog_does_not_know_is_cut_off_when_denied_by_name(tcp: Scene) -> None:
+    stranger, b = await tcp.caller("stranger"), await tcp.caller("b")
+    assert (await stranger.read(), await b.read()) == (b"welcome", b"welcome")
+    async with asyncio.timeout(PROMISED_S):
+        tcp.mesh.intend("app", stranger="deny")
+        await stranger.ended()
+    assert await b.say(b"still here") == b"still here"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["another source is denied", "another destination", "a new service", "a service goes", "rotation"],
+)
+async def test_unrelated_changes_cut_nobody(tcp: Scene, change: str) -> None:
+    a, b = await tcp.caller("a"), await tcp.caller("b")
+    assert (await a.read(), await b.read()) == (b"welcome", b"welcome")
+    mesh = tcp.mesh
+    match change:
+        case "another source is denied":
+            mesh.intend("app", batch="deny")
+        case "another destination":
+            mesh.intend("db", a="deny")
+        case "a new service":
+            mesh.register("db")
+        case "a service goes":
+            mesh.deregister("b")
+        case "rotation":
+            mesh.rotate("app")
+    # The deny of `b` comes after the change, so once it has bitten the change has arrived as well.
+    mesh.intend("app", b="deny", batch="deny")
+    await b.ended()
+    assert await a.say(b"still here") == b"still here"
+
+
+async def test_a_denied_request_on_an_open_connection_is_answered_403(http: Scene) -> None:
+    a, b = await http.caller("a"), await http.caller("b")
+    assert (await a.get("/"), await b.get("/")) == (200, 200)
+    http.mesh.intend("app", a="deny")
+    async with asyncio.timeout(PROMISED_S):
+        while await a.get("/") == 200:
+            pass
+    assert (await a.get("/"), await b.get("/")) == (403, 200)
+
+
+async def test_a_deny_ends_responses_under_way_of_that_source_and_no_others(http: Scene) -> None:
+    a, b = await http.caller("a"), await http.caller("b")
+    assert (await a.get("/stream"), await b.get("/stream")) == (200, 200)
+    async with asyncio.timeout(PROMISED_S):
+        http.mesh.intend("app", a="deny")
+        await a.ended()
+    assert b"hello" in await b.read()
+
+
+async def test_a_peer_that_speaks_no_tls_does_not_reach_the_application(tcp: Scene) -> None:
+    assert await (await tcp.caller("a")).read() == b"welcome"
+    reader, writer = await asyncio.open_connection("127.0.0.1", tcp.port)
+    writer.write(b"in plain text")
+    tls_alert = 0x15
+    assert (await reader.read())[0] == tls_alert
+    writer.close()
