@@ -28,13 +28,13 @@ class HostResolution(msgspec.Struct, frozen=True):
 
     @property
     def nameservers(self) -> tuple[str, ...]:
-        found = [words[1] for words in _lines(self.resolv_conf, "nameserver") if len(words) > 1]
+        found = [words[1] for words in _lines(self.resolv_conf, ("nameserver",)) if len(words) > 1]
         return tuple(found[:_MOST_NAMESERVERS])
 
     @property
     def search(self) -> tuple[str, ...]:
         """The last `search` or `domain` line counts."""
-        found = [*_lines(self.resolv_conf, "search"), *_lines(self.resolv_conf, "domain")]
+        found = _lines(self.resolv_conf, ("search", "domain"))
         return tuple(found[-1][1:]) if found else ()
 
 
@@ -101,5 +101,5 @@ def _with_files_and_dns(nsswitch_conf: str) -> str:
     return "\n".join([*others, "hosts: files dns", ""])
 
 
-def _lines(text: str, keyword: str) -> Sequence[list[str]]:
-    return [words for line in text.splitlines() if (words := line.split()) and words[0] == keyword]
+def _lines(text: str, keywords: Sequence[str]) -> list[list[str]]:
+    return [words for line in text.splitlines() if (words := line.split()) and words[0] in keywords]

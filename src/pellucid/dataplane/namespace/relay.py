@@ -31,7 +31,7 @@ async def relay(listener: socket.socket, dial: Dial) -> asyncio.Server:
             async with asyncio.timeout(_DIAL_TIMEOUT_S):
                 onward = await dial(writer.get_extra_info("socket"))
         except (OSError, TimeoutError):
-            writer.transport.abort()
+            _reset(writer)
             return
         await join_streams((reader, writer), onward)
 
@@ -83,6 +83,13 @@ def original_destination(accepted: socket.socket) -> tuple[str, int]:
         level, layout = socket.IPPROTO_IPV6, struct.Struct("!2xH4x16s4x")
     port, address = layout.unpack(accepted.getsockopt(level, _SO_ORIGINAL_DST, layout.size))
     return socket.inet_ntop(accepted.family, address), port
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection so that the other side sees a failure, not an end."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def join_streams(one: Streams, other: Streams) -> None:
