@@ -38,7 +38,7 @@ def cases(path: Path) -> list[Case]:
 def shown(case: Case) -> dict[str, Any]:
     """The resource that the builders make of the view now."""
     message = message_of(case.decoded())
-    as_json = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
+    as_json: dict[str, Any] = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
     if hasattr(message, "filter_chains"):
         _show_newer_field(message, as_json)
     return as_json

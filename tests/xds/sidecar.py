@@ -53,7 +53,8 @@ class Caller:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        context.load_cert_chain(*mesh.client_files(name, directory))
+        certificate, key = mesh.client_files(name, directory)
+        context.load_cert_chain(certificate, key)
         while True:
             try:
                 return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
