@@ -111,6 +111,61 @@ def test_a_malformed_packet_gets_a_bare_error(packet: bytes, rcode: Rcode) -> No
     assert (reply.header.id, reply.header.qr, reply.header.rcode) == (7, 1, rcode)
 
 
+def raw_query(name: bytes, *additional: bytes) -> bytes:
+    header = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, len(additional))
+    return header + name + b"\0\1\0\1" + b"".join(additional)
+
+
+def raw_option(data: bytes = b"", name: bytes = b"\0") -> bytes:
+    return name + struct.pack("!HHIH", 41, 1232, 0, len(data)) + data
+
+
+def raw_subnet(length: int) -> bytes:
+    return struct.pack("!HH", 8, length) + bytes(length)
+
+
+COOKIE = struct.pack("!HH", 10, 8) + b"12345678"
+SIGNATURE = b"\0" + struct.pack("!HHIH", 250, 255, 0, 3) + b"abc"
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        raw_query(b"\x3f" + b"x" * 63 + b"\0"),
+        raw_query((b"\x3f" + b"x" * 63) * 3 + b"\x3d" + b"x" * 61 + b"\0"),
+        raw_query(b"\0", SIGNATURE, raw_option()),
+        raw_query(b"\0", raw_option(COOKIE + raw_subnet(4))),
+        raw_query(b"\0", raw_option(raw_subnet(20))),
+    ],
+)
+def test_the_largest_and_the_oddest_of_the_allowed_are_read(packet: bytes) -> None:
+    assert isinstance(decode_query(packet), Query)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        raw_query(b"\x40" + b"x" * 64 + b"\0"),
+        raw_query((b"\x3f" + b"x" * 63) * 3 + b"\x3e" + b"x" * 62 + b"\0"),
+        raw_query(b"\0", SIGNATURE, SIGNATURE, SIGNATURE),
+        raw_query(b"\0", raw_option(), raw_option()),
+        raw_query(b"\0", raw_option(name=b"\1x\0")),
+        raw_query(b"\0", raw_option(raw_subnet(3))),
+        raw_query(b"\0", raw_option(raw_subnet(21))),
+        raw_query(b"\0", raw_option(COOKIE[:-1])),
+        raw_query(b"\0", SIGNATURE[:-1]),
+    ],
+)
+def test_one_step_further_is_malformed(packet: bytes) -> None:
+    assert isinstance(decode_query(packet), Malformed)
+
+
+def test_the_client_subnet_is_found_among_other_options() -> None:
+    query = decode_query(raw_query(b"\0", raw_option(COOKIE + raw_subnet(7) + COOKIE)))
+    assert isinstance(query, Query)
+    assert query.edns == Edns(1232, client_subnet=bytes(7))
+
+
 def test_replies_and_fragments_are_never_answered() -> None:
     assert decode_query(struct.pack("!HHHHHH", 7, 0x8000, 1, 0, 0, 0) + b"\0\0\1\0\1") is None
     assert decode_query(b"\0" * 11) is None
