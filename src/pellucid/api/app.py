@@ -2,8 +2,8 @@
 
     request -> router -> handler -> Response | Read (engine) | Commit (log) -> headers, encoding -> answer
 
-A `GET` whose answer depends on its target alone is prepared once: afterwards it costs a look-up and
-the engine's word that nothing changed.
+A `GET` whose answer depends on its target alone (`Read.repeatable`) is prepared once: afterwards it
+costs a look-up and the engine's word that nothing changed.
 
 Source: Consul 1.10 agent/http.go.
 """
@@ -80,7 +80,8 @@ class App:
             if prepared is not None:
                 try:
                     return self._message(prepared, request)
-                except HttpError:
+                except Exception:
+                    # The long way round makes of it what it makes of every error.
                     del self._prepared[key]
         return self._routed(request)
 
@@ -210,7 +211,9 @@ class App:
         return _response_of(read, content)
 
     def _prepare(self, request: Request, read: Read) -> None:
-        if request.method != "GET" or not request.headers.keys() <= _HEADERS_WITHOUT_MEANING:
+        if not read.repeatable or request.method != "GET":
+            return
+        if not request.headers.keys() <= _HEADERS_WITHOUT_MEANING:
             return
         if len(self._prepared) >= MAX_PREPARED:
             self._prepared.clear()

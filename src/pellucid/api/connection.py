@@ -105,8 +105,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._task_only_reads = False
         self._since = 0.0
-        self._receiving = False
+        self.receiving = False
         self._refused = False
         self._writable: asyncio.Event | None = None
         self._last = False
@@ -146,9 +147,9 @@ class Connection(asyncio.Protocol):
                 self._refuse(400, "400 Bad Request")
 
     def eof_received(self) -> bool:
-        """A client that closes its sending half still gets what it asked for."""
+        """The client sends no more, and most likely is gone: give up reads, finish what changes something."""
         self._last = True
-        return self._task is not None
+        return self._task is not None and not self._task_only_reads
 
     def pause_writing(self) -> None:
         self._writable = asyncio.Event()
@@ -173,7 +174,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._begin()
-        self._receiving = True
+        self.receiving = True
         self._since = self._all.clock()
 
     def on_url(self, url: bytes) -> None:
@@ -210,7 +211,7 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._receiving = False
+        self.receiving = False
         if self._refused:
             return
         keep_alive = self._parser.should_keep_alive()
@@ -249,6 +250,7 @@ class Connection(asyncio.Protocol):
             self._write(self._message(request, answer, keep_alive))
             self._finish(keep_alive and not answer.close)
         else:
+            self._task_only_reads = request.method == "GET"
             self._task = asyncio.get_running_loop().create_task(
                 self._answer_later(request, answer, keep_alive)
             )
@@ -305,7 +307,7 @@ class Connection(asyncio.Protocol):
         """End the connection if its request does not get complete, or none comes."""
         if self._task is not None:
             return
-        if self._receiving:
+        if self.receiving:
             if now - self._since > self._limits.request_seconds:
                 self._refuse(408, "408 Request Timeout")
         elif now - self._since > self._limits.idle_seconds and self._transport is not None:

@@ -104,7 +104,7 @@ class ApiContext:
     engine: Engine
     agent: AgentIdentity
     leaf_of: Callable[[str], Leaf]
-    """The current leaf of a service, issued on first demand and put in its cell (`derive.identity.leaf_cell`).
+    """The current leaf of a service, issued on first demand and put in its cell (`leaf_cell`).
 
     Raises ValueError with what keeps it from being issued.
     """

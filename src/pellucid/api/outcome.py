@@ -43,6 +43,8 @@ class Read:
     """Headers of the answer when the query raises an HttpError that has none."""
     sends_index: bool = True
     by_hash: bool = False
+    repeatable: bool = False
+    """True if the same target always leads to this read, whoever asks: it need not be decided again."""
 
 
 @dataclass(frozen=True)

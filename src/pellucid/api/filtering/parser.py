@@ -228,7 +228,7 @@ class _Parser:
         return content if mark == "`" else self._unescaped(content)
 
     def _unescaped(self, content: str) -> str:
-        if "\n" in content or _BAD_ESCAPE.search(content):
+        if "\n" in content or "\\" in _ESCAPE.sub("", content):
             raise FilterError(f'{self._place(self._at)}: rule "string": invalid syntax')
         return _ESCAPE.sub(_escaped_character, content)
 
@@ -311,10 +311,9 @@ _DIGIT = _CharacterClass("[0-9]")
 _SPACE = _CharacterClass(r"[ \t\r\n]")
 
 _ESCAPE = re.compile(
-    r"\\(?:(?P<letter>[abfnrtv\\\"])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|(?P<octal>[0-3][0-7]{2}))"
+    r"\\(?:(?P<letter>[abfnrtv\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|(?P<octal>[0-3][0-7]{2}))"
 )
-_BAD_ESCAPE = re.compile(rf"\\(?!{_ESCAPE.pattern[2:]})(?<!\\\\)")
-_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"'}
+_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 
 
 def _escaped_character(found: re.Match[str]) -> str:

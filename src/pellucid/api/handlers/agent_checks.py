@@ -42,7 +42,7 @@ def checks(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/agent/checks`"""
     options = query_options(request, context.datacenter)
     args = (context.agent.node_name, filter_of(request))
-    return Read(_checks, args, options, None, sends_index=False, by_hash=True)
+    return Read(_checks, args, options, None, sends_index=False, by_hash=True, repeatable=True)
 
 
 @query

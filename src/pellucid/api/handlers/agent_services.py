@@ -60,7 +60,7 @@ def services(context: ApiContext, request: Request) -> Outcome:
     check_namespace(request)
     options = query_options(request, context.datacenter)
     args = (context.agent.node_name, filter_of(request))
-    return Read(_services, args, options, None, sends_index=False, by_hash=True)
+    return Read(_services, args, options, None, sends_index=False, by_hash=True, repeatable=True)
 
 
 def service(context: ApiContext, request: Request) -> Outcome:
@@ -68,7 +68,7 @@ def service(context: ApiContext, request: Request) -> Outcome:
     options = query_options(request, context.datacenter)
     service_id = path_after(request, "/v1/agent/service/")
     args = (context.agent.node_name, service_id)
-    return Read(_service, args, options, None, sends_index=False, by_hash=True)
+    return Read(_service, args, options, None, sends_index=False, by_hash=True, repeatable=True)
 
 
 @query

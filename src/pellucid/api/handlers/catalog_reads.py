@@ -80,7 +80,7 @@ def _service(context: ApiContext, request: Request, prefix: str, *, connect: boo
 
 def _read(context: ApiContext, request: Request, query: Query[..., Content], *args: Any) -> Read:
     options = query_options(request, context.datacenter)
-    return Read(query, args, options, consistent(options), on_error=FAILED_QUERY)
+    return Read(query, args, options, consistent(options), on_error=FAILED_QUERY, repeatable=True)
 
 
 @query

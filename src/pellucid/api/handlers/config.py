@@ -147,8 +147,8 @@ def read(context: ApiContext, request: Request) -> Outcome:
     if kind:
         _require_known(kind, status=500)
     if name:
-        return Read(_entry, (kind, name), options, PLAIN)
-    return Read(_entries, (kind,), options, PLAIN)
+        return Read(_entry, (kind, name), options, PLAIN, repeatable=True)
+    return Read(_entries, (kind,), options, PLAIN, repeatable=True)
 
 
 @query

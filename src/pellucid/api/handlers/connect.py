@@ -57,7 +57,7 @@ def roots(context: ApiContext, request: Request) -> Outcome:
     options = query_options(request, context.datacenter)
     if pem and parse_bool(pem):
         return text_response(roots_pem(identity.roots(context.engine.db)), content_type=PEM_CHAIN)
-    return Read(_roots, (), options, UNKNOWN_LEADER)
+    return Read(_roots, (), options, UNKNOWN_LEADER, repeatable=True)
 
 
 @query

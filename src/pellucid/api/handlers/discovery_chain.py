@@ -46,7 +46,7 @@ def chain(context: ApiContext, request: Request) -> Outcome:
     overrides = _overrides(request) if request.method == "POST" else NO_OVERRIDES
     datacenter = request.parameters.get("compile-dc") or context.datacenter
     args = (service, datacenter, context.datacenter, overrides)
-    return Read(_chain, args, options, consistent(options))
+    return Read(_chain, args, options, consistent(options), repeatable=True)
 
 
 def _overrides(request: Request) -> ChainOverrides:

@@ -70,7 +70,7 @@ def ingress(context: ApiContext, request: Request) -> Outcome:
 
 
 def _checks_read(options: QueryOptions, query: Query[..., Content], *args: Any) -> Read:
-    return Read(query, args, options, consistent(options), on_error=FAILED_QUERY)
+    return Read(query, args, options, consistent(options), on_error=FAILED_QUERY, repeatable=True)
 
 
 def _instances_read(context: ApiContext, request: Request, by: str) -> Read:
@@ -90,6 +90,7 @@ def _instances_read(context: ApiContext, request: Request, by: str) -> Read:
         (by, name, given.all("tag"), node_meta(request), passing, filter_of(request)),
         options,
         streamed(options) if is_streamed else consistent(options),
+        repeatable=True,
     )
 
 

@@ -53,7 +53,7 @@ def found_in(stored: Stored[Any]) -> tuple[FoundIntention, ...]:
 def listing(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/connect/intentions`"""
     options = query_options(request, context.datacenter)
-    return Read(_listing, (filter_of(request),), options, PLAIN)
+    return Read(_listing, (filter_of(request),), options, PLAIN, repeatable=True)
 
 
 @query
@@ -130,7 +130,7 @@ def match(context: ApiContext, request: Request) -> Outcome:
         raise HttpError(500, "required query parameter 'name' not set")
     for name in given.all("name"):
         split_name(name, "name")
-    return Read(_match, (given.get("by"), given.all("name")), options, consistent(options))
+    return Read(_match, (given.get("by"), given.all("name")), options, consistent(options), repeatable=True)
 
 
 @query

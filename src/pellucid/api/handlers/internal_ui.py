@@ -45,34 +45,34 @@ DNS_DOMAIN = "consul"
 def nodes(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/nodes`"""
     options = query_options(request, context.datacenter)
-    return Read(_nodes, (filter_of(request),), options, PLAIN)
+    return Read(_nodes, (filter_of(request),), options, PLAIN, repeatable=True)
 
 
 def node(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/node/:node`"""
     options = query_options(request, context.datacenter)
     name = named(request, "/v1/internal/ui/node/", "Missing node name")
-    return Read(_node, (name,), options, PLAIN)
+    return Read(_node, (name,), options, PLAIN, repeatable=True)
 
 
 def services(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/services`"""
     options = query_options(request, context.datacenter)
-    return Read(_services, (filter_of(request),), options, PLAIN)
+    return Read(_services, (filter_of(request),), options, PLAIN, repeatable=True)
 
 
 def gateway_services_nodes(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/gateway-services-nodes/:gateway`"""
     options = query_options(request, context.datacenter)
     gateway = named(request, "/v1/internal/ui/gateway-services-nodes/", "Missing gateway name")
-    return Read(_gateway_services_nodes, (gateway,), options, PLAIN)
+    return Read(_gateway_services_nodes, (gateway,), options, PLAIN, repeatable=True)
 
 
 def gateway_intentions(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/gateway-intentions/:gateway`"""
     options = query_options(request, context.datacenter)
     gateway = named(request, "/v1/internal/ui/gateway-intentions/", "Missing gateway name")
-    return Read(_gateway_intentions, (gateway,), options, PLAIN)
+    return Read(_gateway_intentions, (gateway,), options, PLAIN, repeatable=True)
 
 
 def service_topology(context: ApiContext, request: Request) -> Outcome:
@@ -84,7 +84,7 @@ def service_topology(context: ApiContext, request: Request) -> Outcome:
     kind = request.parameters.get("kind")
     if kind not in TOPOLOGY_KINDS:
         raise HttpError(400, f"Unsupported service kind {quote(kind)}")
-    return Read(_service_topology, (service, kind), options, PLAIN)
+    return Read(_service_topology, (service, kind), options, PLAIN, repeatable=True)
 
 
 def metrics_proxy(context: ApiContext, request: Request) -> Outcome:
