@@ -1,14 +1,14 @@
-"""The commands against the agent itself, each story with an agent of its own."""
+"""The commands against the agent itself: stories that take back what they did, as one agent serves all."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +69,22 @@ def start(*words: str) -> RunningAgent:
     pytest.fail(f"the agent ended with {process.wait()}:\n{''.join(said)}")
 
 
-@pytest.fixture
+@contextmanager
+def running(*words: str) -> Iterator[RunningAgent]:
+    """An agent for as long as the block lasts; ends by SIGTERM, cleanly, unless it has ended before."""
+    agent = start(*words)
+    try:
+        yield agent
+    finally:
+        agent.process.terminate()
+        code = agent.ended()
+    assert code == 0
+
+
+@pytest.fixture(scope="module")
 def pellucid() -> Iterator[RunningAgent]:
-    agent = start("-dev", "-node=n1", "-log-level=warn")
-    yield agent
-    agent.process.terminate()
-    assert agent.ended() == 0
+    with running("-dev", "-node=n1", "-log-level=warn") as agent:
+        yield agent
 
 
 def test_a_config_entry_from_writing_to_deletion(pellucid: RunningAgent) -> None:
@@ -141,6 +151,7 @@ def test_an_intention_of_a_config_entry_can_be_replaced_though_it_has_no_id(pell
     pellucid("config", "write", "-", stdin=entry)
     assert pellucid("intention", "create", "-replace", "-deny", "web", "db") == Result(0, "", "")
     assert pellucid("intention", "check", "web", "db").out == "Denied\n"
+    assert pellucid("config", "delete", "-kind=service-intentions", "-name=db").code == 0
 
 
 def test_services_from_registration_to_deregistration(pellucid: RunningAgent, tmp_path: Path) -> None:
@@ -150,7 +161,7 @@ def test_services_from_registration_to_deregistration(pellucid: RunningAgent, tm
     assert pellucid("services", "register", "-name=api", "-port=81").out == "Registered service: api\n"
     names = ["api", "consul", "web", "web-sidecar-proxy"]
     assert pellucid("catalog", "services").out.split() == names
-    assert pellucid("catalog", "services", "-node=n1").out.split() == [n for n in names if n != "consul"]
+    assert pellucid("catalog", "services", "-node=n1").out.split() == names
     assert "web                    v1\n" in pellucid("catalog", "services", "-tags").out
     assert pellucid("catalog", "nodes", "-service=web").out.splitlines()[1].startswith("n1")
     assert pellucid("services", "register", "-name=x", "-address=0.0.0.0") == Result(
@@ -158,6 +169,7 @@ def test_services_from_registration_to_deregistration(pellucid: RunningAgent, tm
     )
     assert pellucid("services", "deregister", str(file)).out == "Deregistered service: web\n"
     assert pellucid("catalog", "services").out.split() == ["api", "consul"]
+    assert pellucid("services", "deregister", "-id=api").out == "Deregistered service: api\n"
 
 
 def test_maintenance_of_the_node_and_of_a_service(pellucid: RunningAgent) -> None:
@@ -171,6 +183,7 @@ def test_maintenance_of_the_node_and_of_a_service(pellucid: RunningAgent) -> Non
     assert pellucid("maint", "-disable").out == "Node maintenance is now disabled\n"
     assert pellucid("maint", "-disable", "-service=web").code == 0
     assert pellucid("maint").out == ""
+    pellucid("services", "deregister", "-id=web")
 
 
 def test_the_agent_about_itself(pellucid: RunningAgent) -> None:
@@ -198,6 +211,7 @@ def test_a_sidecars_bootstrap_and_redirection_come_from_its_registration(pelluci
     assert bootstrap["node"]["id"] == "web-sidecar-proxy"
     rules = pellucid("connect", "redirect-traffic", "-dry-run", "-proxy-uid=1", "-proxy-id=web-sidecar-proxy")
     assert "--to-ports 21042" in rules.out
+    pellucid("services", "deregister", "-id=web")
 
 
 def test_a_credential_is_issued_to_a_registered_service(pellucid: RunningAgent, tmp_path: Path) -> None:
@@ -207,28 +221,29 @@ def test_a_credential_is_issued_to_a_registered_service(pellucid: RunningAgent, 
     assert pellucid("connect", "credential", "-out", str(file), "web").code == 0
     assert len(file.read_text()) == len(first)
     assert file.read_text() != first
+    pellucid("services", "deregister", "-id=web")
 
 
 def test_leaving_ends_the_agent(tmp_path: Path) -> None:
-    agent = start("-server", f"-data-dir={tmp_path}", "-bind=127.0.0.1")
-    assert agent("leave") == Result(0, "Graceful leave complete\n", "")
-    assert agent.ended() == 0
+    with running("-server", f"-data-dir={tmp_path}", "-bind=127.0.0.1") as agent:
+        assert agent("leave") == Result(0, "Graceful leave complete\n", "")
+        assert agent.ended() == 0
 
 
 def test_a_reload_brings_in_what_files_now_say(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     file = tmp_path / "config" / "services.hcl"
     file.write_text('service { name = "web" }')
-    agent = start(f"-data-dir={tmp_path}/data", "-bind=127.0.0.1", f"-config-dir={tmp_path}/config")
-    assert agent("catalog", "services").out == "consul\nweb\n"
-    file.write_text('service { name = "api" }')
-    assert agent("reload") == Result(0, "Configuration reload triggered\n", "")
-    assert agent("catalog", "services").out == "api\nconsul\n"
-    file.write_text("service {")
-    assert agent("reload").code == 1
-    assert agent("catalog", "services").out == "api\nconsul\n"
-    agent.process.send_signal(signal.SIGTERM)
-    assert agent.ended() == 0
+    with running(f"-data-dir={tmp_path}/data", "-bind=127.0.0.1", f"-config-dir={tmp_path}/config") as agent:
+        assert agent("catalog", "services").out == "consul\nweb\n"
+        file.write_text('service { name = "api" }')
+        assert agent("reload") == Result(0, "Configuration reload triggered\n", "")
+        assert agent("catalog", "services").out == "api\nconsul\n"
+        file.write_text("service {")
+        refused = agent("reload")
+        assert refused.code == 1
+        assert f"failed to parse {file}: At 1:" in refused.err
+        assert agent("catalog", "services").out == "api\nconsul\n"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from pellucid.agent.own_node import OwnNode, own_node_changes
 from pellucid.api.app import App
 from pellucid.api.connection import Limits
 from pellucid.api.context import AgentIdentity, ApiContext, HttpSettings
+from pellucid.api.response import HttpError
 from pellucid.api.server import HttpServer
 from pellucid.derive.engine import Engine
 from pellucid.derive.identity import LOCAL_DATACENTER
@@ -201,7 +202,7 @@ class Agent:
             settings=_http_settings(configuration, sockets[0] if sockets else ""),
             metrics=Measurements(log, engine, ads, configuration.telemetry.metrics_prefix),
             ttl_checks=health,
-            reload=self.reload,
+            reload=self._reload_over_http,
             leave=self._leave,
             log_lines=log_output.lines,
         )
@@ -240,6 +241,12 @@ class Agent:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+    async def _reload_over_http(self) -> None:
+        try:
+            await self.reload()
+        except ConfigurationError as error:
+            raise HttpError(500, str(error)) from error
 
     async def _reload_or_say_why(self) -> None:
         try:
