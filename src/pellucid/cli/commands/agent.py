@@ -45,7 +45,6 @@ NOT_KEYS = frozenset({"config-dir", "config-file", "config-format", "dev", "hcl"
 
 def _run(invocation: Invocation) -> int:
     from pellucid.agent.configuration_sources import ConfigurationError
-    from pellucid.agent.process import run
 
     if invocation.arguments:
         raise CommandFailed(f"==> Unexpected extra arguments: {list(invocation.arguments)}")
@@ -53,6 +52,9 @@ def _run(invocation: Invocation) -> int:
         configuration = configuration_of(invocation)
     except ConfigurationError as error:
         raise CommandFailed(f"==> {error}") from None
+    # After the configuration is known to be good: the rooms of an agent take a second to import.
+    from pellucid.agent.process import run
+
     return run(configuration, reread=lambda: configuration_of(invocation))
 
 
