@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
@@ -28,14 +29,14 @@ NOW = 1_700_000_000.0
 SERVER_CLUSTER = "local_agent"
 
 
-def bootstrap(xds_port: int, admin_port: int = 0, proxy_id: str = "web-sidecar-proxy") -> Any:
-    """A bootstrap that gets everything from an ADS server on this port of the loopback address."""
+def bootstrap(server: int | str, proxy_id: str = "web-sidecar-proxy") -> Any:
+    """A bootstrap that gets everything from an ADS server: a port of the loopback address, or a socket."""
     start = bootstrap_pb2.Bootstrap()
     start.node.id, start.node.cluster = proxy_id, "web"
-    start.admin.address.CopyFrom(socket_address("127.0.0.1", admin_port))
+    start.admin.address.CopyFrom(socket_address("127.0.0.1", 0))
     inner = start.bootstrap_extensions.add(name="envoy.bootstrap.internal_listener")
     inner.typed_config.CopyFrom(packed(internal_listener_pb2.InternalListener()))
-    start.static_resources.clusters.append(_server(xds_port))
+    start.static_resources.clusters.append(_server(server))
     for source in (start.dynamic_resources.lds_config, start.dynamic_resources.cds_config):
         source.ads.SetInParent()
         source.resource_api_version = 2
@@ -47,7 +48,7 @@ def bootstrap(xds_port: int, admin_port: int = 0, proxy_id: str = "web-sidecar-p
 
 def refusal(resources: Iterable[Any], directory: Path) -> str:
     """What Envoy says against these resources, placed in its bootstrap; empty if it takes them all."""
-    start = bootstrap(xds_port=1)
+    start = bootstrap(1)
     start.static_resources.secrets.extend(_secrets())
     for resource in resources:
         _place(start, resource)
@@ -112,5 +113,6 @@ def _serving(routes: Any) -> listener_pb2.Listener:
     return listener
 
 
-def _server(port: int) -> cluster_pb2.Cluster:
-    return clusters.local_app(LocalApp(name=SERVER_CLUSTER, port=port, protocol="http2"))
+def _server(server: int | str) -> cluster_pb2.Cluster:
+    at = {"socket_path": server} if isinstance(server, str) else {"port": server}
+    return clusters.local_app(msgspec.convert({"name": SERVER_CLUSTER, "protocol": "http2", **at}, LocalApp))

@@ -59,7 +59,15 @@ class Mesh:
         if batch.touched:
             self.engine.apply(after, batch)
 
-    def register(self, name: str, *, proxy: Proxy | None = None, port: int = 20000, number: int = 0) -> str:
+    def register(
+        self,
+        name: str,
+        *,
+        proxy: Proxy | None = None,
+        address: str = "127.0.0.1",
+        port: int = 20000,
+        number: int = 0,
+    ) -> str:
         """Register a service with its sidecar and give it a certificate. Returns the sidecar's id."""
         proxy = proxy or Proxy(destination_service_name=name, local_service_port=8080)
         sidecar_id = f"{name}-sidecar-proxy"
@@ -72,7 +80,7 @@ class Mesh:
                     sidecar_id,
                     sidecar_id,
                     kind=ServiceKind.CONNECT_PROXY,
-                    address="127.0.0.1",
+                    address=address,
                     port=port,
                     proxy=proxy,
                 ),
@@ -124,10 +132,10 @@ class EveryProxy:
 
 
 @contextlib.asynccontextmanager
-async def serving(mesh: Mesh) -> AsyncIterator[tuple[AdsServer, int]]:
-    """The mesh's ADS server on a loopback port, and that port."""
+async def serving(mesh: Mesh, address: str = "127.0.0.1:0") -> AsyncIterator[tuple[AdsServer, int]]:
+    """The mesh's ADS server, and the port it listens on."""
     server = AdsServer(Topics(mesh.engine, refs, resource), EveryProxy())
-    port = server.listen("127.0.0.1:0")
+    port = server.listen(address)
     await server.start()
     running = asyncio.create_task(mesh.engine.run())
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import socket
 import ssl
 import sys
@@ -14,8 +13,6 @@ from pathlib import Path
 from pellucid.dataplane.envoy_binary import envoy_command
 from tests.xds.envoy import ENVOY, bootstrap
 from tests.xds.mesh import Mesh
-
-_WORKERS = itertools.count()
 
 
 def free_port() -> int:
@@ -27,13 +24,16 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def envoy(
-    xds_port: int, proxy_id: str, directory: Path, further: tuple[str, ...] = ()
+    server: int | str, proxy_id: str, directory: Path, inside: tuple[str, ...] = ()
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Envoy, started as `pellucid` starts it, for as long as the context lasts."""
+    """Envoy, started as `pellucid` starts it, for as long as the context lasts.
+
+    server: where its configuration comes from. inside: the command that puts it into a namespace.
+    """
     config = directory / f"{proxy_id}.pb"
-    config.write_bytes(bootstrap(xds_port, proxy_id=proxy_id).SerializeToString())
-    command = envoy_command(ENVOY, str(config), ("--concurrency", "2", "-l", "warning", *further))
-    process = await asyncio.create_subprocess_exec(*command, stdout=sys.stderr)
+    config.write_bytes(bootstrap(server, proxy_id).SerializeToString())
+    command = envoy_command(ENVOY, str(config), ("--concurrency", "2", "-l", "error"))
+    process = await asyncio.create_subprocess_exec(*inside, *command, stdout=sys.stderr)
     try:
         yield process
     finally:

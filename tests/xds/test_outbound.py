@@ -1,0 +1,188 @@
+"""Where a redirected connection goes: two real Envoys and the real kernel, in a namespace of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pellucid.model.config_entries import Mesh as MeshEntry
+from pellucid.model.config_entries import ServiceDefaults
+from pellucid.model.config_entries.mesh import TransparentProxyMeshConfig
+from pellucid.model.services import Proxy, TransparentProxyConfig, Upstream
+from pellucid.rules.virtual import virtual_ipv4, virtual_ipv6
+from pellucid.state.mesh_tables import CONFIG_ENTRIES
+from pellucid.state.tables import Put
+from tests.xds import sidecar
+from tests.xds.mesh import Mesh, serving
+
+pytestmark = pytest.mark.root
+
+APPLICATION = 65_534
+"""The uid whose connections are redirected."""
+OUTSIDE = "192.0.2.1"
+EMPTY_REPLY, OK = 52, 0
+"""Exit codes of curl."""
+
+CLIENT = Proxy(
+    destination_service_name="client",
+    local_service_port=9,
+    mode="transparent",
+    upstreams=(Upstream(destination_name="hello", local_bind_port=9191),),
+)
+
+
+class Namespace:
+    """A network namespace in which the application's connections are handed to port 15001."""
+
+    def __init__(self, pid: int) -> None:
+        self.inside = ("nsenter", "-n", "-t", str(pid))
+
+    async def run(self, *command: str) -> None:
+        """Run something in it, which must work."""
+        process = await asyncio.create_subprocess_exec(*self.inside, *command)
+        assert await process.wait() == 0, command
+
+    async def curl(self, host: str, port: int = 80) -> int:
+        """curl's exit code for a request that the application sends."""
+        url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        arguments = ("curl", "-s", "-o", "/dev/null", "--max-time", "5", "--noproxy", "*", url)
+        process = await asyncio.create_subprocess_exec(
+            *self.inside, "setpriv", f"--reuid={APPLICATION}", "--clear-groups", *arguments
+        )
+        return await process.wait()
+
+    async def until(self, code: int, host: str, port: int = 80) -> None:
+        """Returns when curl ends with this code."""
+        while await self.curl(host, port) != code:
+            pass
+
+
+@pytest.fixture
+async def namespace() -> AsyncIterator[Namespace]:
+    holder = await asyncio.create_subprocess_exec(
+        "unshare", "-n", "sh", "-c", "echo made; exec sleep infinity", stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    await holder.stdout.readline()
+    made = Namespace(holder.pid)
+    try:
+        await made.run("ip", "link", "set", "lo", "up")
+        await made.run("ip", "address", "add", f"{OUTSIDE}/32", "dev", "lo")
+        await made.run("ip", "route", "add", "default", "dev", "lo")
+        await made.run("ip", "-6", "route", "add", "default", "dev", "lo")
+        rule = ("-A", "OUTPUT", "-p", "tcp", "-m", "owner", "--uid-owner", str(APPLICATION))
+        for tables, own in (("iptables", "127.0.0.1/32"), ("ip6tables", "::1/128")):
+            redirect = ("!", "-d", own, "-j", "REDIRECT", "--to-port", "15001")
+            await made.run(tables, "-t", "nat", *rule, *redirect)
+        yield made
+    finally:
+        holder.kill()
+        await holder.wait()
+
+
+@contextlib.asynccontextmanager
+async def _web_server(namespace: Namespace, directory: Path) -> AsyncIterator[None]:
+    command = ("python3", "-m", "http.server", "8080", "--directory", str(directory))
+    process = await asyncio.create_subprocess_exec(
+        *namespace.inside, *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def _mesh(mesh: Mesh, namespace: Namespace, directory: Path) -> AsyncIterator[None]:
+    """`client` and `hello` with their sidecars; the application of `hello` is a web server."""
+    mesh.register("client", proxy=CLIENT, port=20001, number=1)
+    mesh.register("hello", port=20002, number=2)
+    mesh.register("refused", port=20003, number=3)
+    mesh.intend("refused", client="deny")
+    at = f"unix:{directory}/xds.sock"
+    async with (
+        serving(mesh, at),
+        _web_server(namespace, directory / "www"),
+        sidecar.envoy(f"{directory}/xds.sock", "hello-sidecar-proxy", directory, namespace.inside),
+        sidecar.envoy(f"{directory}/xds.sock", "client-sidecar-proxy", directory, namespace.inside),
+    ):
+        await namespace.until(OK, virtual_ipv4(2))
+        yield
+
+
+@pytest.fixture
+async def mesh(namespace: Namespace, tmp_path: Path) -> AsyncIterator[Mesh]:
+    (tmp_path / "www").mkdir()
+    made = Mesh()
+    async with _mesh(made, namespace, tmp_path):
+        yield made
+
+
+async def test_an_upstream_is_reached_by_its_virtual_addresses_whatever_the_port(
+    mesh: Mesh, namespace: Namespace
+) -> None:
+    assert await namespace.curl(virtual_ipv4(2), 4711) == OK
+    assert await namespace.curl(virtual_ipv6(2)) == OK
+
+
+async def test_an_explicit_upstream_is_reached_by_its_local_port(mesh: Mesh, namespace: Namespace) -> None:
+    assert await namespace.curl("127.0.0.1", 9191) == OK
+
+
+async def test_a_denied_upstream_is_refused_at_the_source(mesh: Mesh, namespace: Namespace) -> None:
+    assert await namespace.curl(virtual_ipv4(3)) == EMPTY_REPLY
+    mesh.intend("hello", client="deny")
+    await namespace.until(EMPTY_REPLY, virtual_ipv4(2))
+    await namespace.until(EMPTY_REPLY, "127.0.0.1", 9191)
+
+
+async def test_a_virtual_address_of_nobody_is_refused(mesh: Mesh, namespace: Namespace) -> None:
+    assert await namespace.curl(virtual_ipv4(99)) == EMPTY_REPLY
+    assert await namespace.curl(virtual_ipv6(99)) == EMPTY_REPLY
+
+
+async def test_the_world_outside_is_reached_unless_the_mesh_keeps_to_itself(
+    mesh: Mesh, namespace: Namespace
+) -> None:
+    assert await namespace.curl(OUTSIDE, 8080) == OK
+    entry = MeshEntry(transparent_proxy=TransparentProxyMeshConfig(mesh_destinations_only=True))
+    mesh.commit(Put(CONFIG_ENTRIES, entry))
+    while await namespace.curl(OUTSIDE, 8080) == OK:
+        pass
+    assert await namespace.curl(virtual_ipv4(2)) == OK
+
+
+async def test_a_protocol_with_requests_is_routed_and_judged_by_request(
+    mesh: Mesh, namespace: Namespace
+) -> None:
+    mesh.commit(Put(CONFIG_ENTRIES, ServiceDefaults(name="hello", protocol="http")))
+    await namespace.until(OK, virtual_ipv4(2))
+    assert await namespace.curl("127.0.0.1", 9191) == OK
+
+
+async def test_an_instance_is_dialled_directly_only_while_it_asks_for_that(
+    mesh: Mesh, namespace: Namespace
+) -> None:
+    instance = "10.1.0.2"
+    await namespace.run("ip", "address", "add", f"{instance}/32", "dev", "lo")
+    proxy = Proxy(destination_service_name="hello", local_service_port=8080)
+    asking = msgspec.structs.replace(proxy, transparent_proxy=TransparentProxyConfig(dialed_directly=True))
+    mesh.register("hello", proxy=asking, address=instance, port=20002)
+    await namespace.until(OK, instance, 20002)
+    mesh.register("hello", proxy=proxy, address=instance, port=20002)
+    while await namespace.curl(instance, 20002) == OK:
+        pass
+    assert await namespace.curl(virtual_ipv4(2)) == OK
+
+
+async def test_ipv6_turned_off_takes_nothing_from_ipv4(namespace: Namespace, tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    await namespace.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+    async with _mesh(Mesh(), namespace, tmp_path):
+        assert await namespace.curl(virtual_ipv4(2)) == OK
