@@ -8,9 +8,10 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,26 @@ from typing import Any
 import psutil
 import pytest
 
+import pellucid
+
 HERE = Path(__file__).parent
+
+
+def _python_for_all() -> str:
+    """A Python that any user can run; ours may be in somebody's home."""
+    for python in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
+        found = Path(python).resolve()
+        if found.exists() and all(parent.stat().st_mode & 0o001 for parent in found.parents):
+            return python
+    return sys.executable
+
+
+PYTHON_FOR_ALL = _python_for_all()
+LIBRARIES = [
+    str(Path(pellucid.__file__).parents[1]),
+    *(path for path in sys.path if path.endswith("site-packages")),
+]
+AS_ANOTHER_USER = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
 PATIENCE_S = 20
 
 
@@ -58,7 +78,10 @@ class Run:
     def line(self) -> str:
         """The program's next line of output."""
         assert self.supervisor.stdout is not None
-        return self.supervisor.stdout.readline().rstrip("\n")
+        assert self.supervisor.stderr is not None
+        line = self.supervisor.stdout.readline()
+        assert line, self.supervisor.stderr.read()
+        return line.rstrip("\n")
 
     def parts(self) -> dict[str, psutil.Process]:
         """supervisor, guardian, launcher, first, envoy, program."""
@@ -90,10 +113,10 @@ class Runner:
         self._stack = stack
 
     def start(
-        self, *command: str, name: str = "web", port: int = 0, wrap: list[str] | None = None, **settings: str
+        self, *command: str, name: str = "web", port: int = 0, wrap: Sequence[str] = (), **settings: str
     ) -> Run:
         """Start a run; `wrap` is what it is started with, `settings` its environment."""
-        python = [*(wrap or []), sys.executable]
+        python = [*wrap, PYTHON_FOR_ALL if wrap else sys.executable]
         arguments = [self.agent.address, str(self.directory), name, str(port), *command]
         supervisor = subprocess.Popen(
             [*python, str(HERE / "run_one.py"), *arguments],
@@ -101,7 +124,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **settings},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(LIBRARIES), **settings},
         )
         self._stack.enter_context(_ended(supervisor))
         return Run(supervisor)
@@ -135,3 +158,14 @@ def agent() -> Iterator[Agent]:
 def runner(agent: Agent, tmp_path: Path) -> Iterator[Runner]:
     with ExitStack() as stack:
         yield Runner(agent, tmp_path / "runtime", stack)
+
+
+@pytest.fixture
+def rootless_runner(agent: Agent) -> Iterator[Runner]:
+    """Runs as a user without rights, in a directory that this user can reach."""
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        os.chmod(directory, 0o755)
+        runtime = Path(directory, "runtime")
+        runtime.mkdir()
+        os.chown(runtime, 1000, 1000)
+        yield Runner(agent, runtime, stack)

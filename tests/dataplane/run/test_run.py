@@ -18,7 +18,7 @@ import psutil
 import pytest
 from dnslib import RR, A, DNSRecord
 
-from .conftest import Runner, eventually
+from .conftest import AS_ANOTHER_USER, PYTHON_FOR_ALL, Runner, eventually
 
 pytestmark = pytest.mark.root
 
@@ -103,19 +103,52 @@ def test_envoy_presents_the_credential_and_nobody_else_can_see_it(runner: Runner
     assert run.parts()["envoy"].uids().real == 5995
 
 
+SERVE = (
+    "import http.server as h\n"
+    "class H(h.BaseHTTPRequestHandler):\n"
+    "  def do_GET(self):\n"
+    "    self.send_response(200); self.end_headers(); self.wfile.write(self.client_address[0].encode())\n"
+    "s = h.HTTPServer(('127.0.0.1', 8080), H); print('listens', flush=True); s.serve_forever()"
+)
+"""A web server that tells each client its address."""
+
+
 def test_two_programs_reach_each_other_through_both_envoys(runner: Runner) -> None:
-    serve = (
-        "import http.server as h\n"
-        "class H(h.BaseHTTPRequestHandler):\n"
-        "  def do_GET(self):\n"
-        "    self.send_response(200); self.end_headers(); self.wfile.write(self.client_address[0].encode())\n"
-        "s = h.HTTPServer(('127.0.0.1', 8080), H); print('listens', flush=True); s.serve_forever()"
-    )
-    server = runner.start(sys.executable, "-c", serve, name="server", port=8080)
+    server = runner.start(sys.executable, "-c", SERVE, name="server", port=8080)
     assert server.line() == "listens"
     code, peer, _ = runner.finish("curl", "-sS", "-m", "5", "http://10.211.0.2:4711/", name="client")
     # Any port: it was the kernel, not the address, that brought the connection to the proxy.
     assert (code, peer) == (0, "127.0.0.1")
+
+
+def test_without_root_everything_works_the_same_and_the_program_has_no_rights(
+    rootless_runner: Runner,
+) -> None:
+    runner, options = rootless_runner, {"wrap": AS_ANOTHER_USER, "WITH_UPLINK": "1"}
+    server = runner.start(PYTHON_FOR_ALL, "-c", SERVE, name="server", port=8080, **options)
+    assert server.line() == "listens"
+    show = "id -u; grep CapEff /proc/self/status; iptables-save -t nat 2>&1 | tail -1; "
+    fetch = "curl -sS -m 5 http://10.211.0.2:4711/"
+    code, output, errors = runner.finish("sh", "-c", show + fetch, name="client", **options)
+    assert code == 0, errors
+    uid, capabilities, rules, peer = output.splitlines()
+    assert (uid, capabilities.split()[1], peer) == ("1000", "0000000000000000", "127.0.0.1")
+    assert "Permission denied" in rules
+    assert server.end() == 128 + signal.SIGTERM
+    assert runner.agent.services == {}
+    assert list(runner.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "first", "envoy"])
+def test_without_root_nothing_is_left_either(rootless_runner: Runner, victim: str) -> None:
+    run = rootless_runner.start(*WAIT, wrap=AS_ANOTHER_USER)
+    assert run.line() == "started"
+    parts = run.parts()
+    network = network_of(parts["first"])
+    parts[victim].kill()
+    assert psutil.wait_procs(list(parts.values()), timeout=20)[1] == []
+    eventually(lambda: rootless_runner.agent.services == {}, "the registration is gone")
+    eventually(lambda: not has_network(network), "the namespace is gone")
 
 
 def test_the_program_runs_as_its_user_without_power_over_its_redirection(runner: Runner) -> None:

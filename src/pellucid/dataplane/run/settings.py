@@ -34,7 +34,7 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True):
     service_id: "" makes one from the name and the program's address;
     user: who runs the program, `name`, `uid` or `uid:gid`; "" is whoever called (also through sudo);
     xds_address: as `-grpc-addr`; "" asks the agent; xds_ca_file: for `https://` addresses;
-    dns_address: the agent's DNS, `host:port`; domain: the mesh's DNS domain;
+    dns_address: the agent's DNS, `host:port`; "" asks the agent; domain: the mesh's DNS domain;
     uplink: lend the program the host's way to everything outside (TCP, and names);
     hosts: further names that the program can resolve, with their addresses;
     drain_s: how long connections from outside may go on when the run is asked to stop;
@@ -56,7 +56,7 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True):
     agent: AgentAddress = AgentAddress()
     xds_address: str = ""
     xds_ca_file: str = ""
-    dns_address: str = "127.0.0.1:8600"
+    dns_address: str = ""
     domain: str = "consul"
     envoy_binary: str | None = None
     envoy_arguments: tuple[str, ...] = ()

@@ -6,9 +6,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from pellucid.dataplane.envoy_admin import EnvoyAdmin
 from pellucid.dataplane.envoy_binary import envoy_command, envoy_version
@@ -17,7 +14,6 @@ from pellucid.dataplane.envoy_lifecycle import Phase
 from pellucid.dataplane.envoy_process import CommandLine, EnvoyProcess, RunningProcess
 from pellucid.dataplane.envoy_settings import (
     DEFAULT_ADMIN_PORT,
-    DEFAULT_XDS_PORT,
     BootstrapSettings,
     UnixAddress,
     XdsServer,
@@ -26,32 +22,11 @@ from pellucid.dataplane.namespace.listening import is_listening
 from pellucid.dataplane.namespace.protocol import FIRST_PASSED_FD, Credentials, Spawn
 from pellucid.dataplane.namespace.relay import only_for_user, relay, to_address
 from pellucid.dataplane.namespace.workload_namespace import WorkloadNamespace
-from pellucid.dataplane.redirect_settings import InvalidSettingError
-from pellucid.dataplane.run.agent_api import AgentAddress, call
+from pellucid.dataplane.run.agent_doors import XdsRoute
 from pellucid.dataplane.run.settings import INBOUND_PORT, PROXY_MARK, PROXY_UID, WorkloadSettings
 
 _XDS_SOCKET = "pellucid-xds"
 _WORKER_THREADS = 2
-
-
-class XdsRoute(msgspec.Struct, frozen=True):
-    """Where the control plane listens, as seen from the host.
-
-    address: host:port, or a unix socket's path; ca_pem: the authority of its certificate, if it is TLS.
-    """
-
-    address: str
-    ca_pem: str | None = None
-
-
-def xds_route(settings: WorkloadSettings) -> XdsRoute:
-    """The way asked for, or the one that the agent tells of. Raises AgentError, InvalidSettingError."""
-    asked = settings.xds_address or _told_by(settings.agent)
-    if asked.startswith("unix://"):
-        return XdsRoute(asked.removeprefix("unix://"))
-    if asked.startswith("https://"):
-        return XdsRoute(asked.removeprefix("https://"), _ca_pem(settings.xds_ca_file))
-    return XdsRoute(asked.removeprefix("http://"))
 
 
 class WorkloadSidecar:
@@ -132,22 +107,3 @@ class WorkloadSidecar:
             return await self._namespace.spawn(request, (output, config, binary))
         finally:
             os.close(binary)
-
-
-def _told_by(agent: AgentAddress) -> str:
-    """The agent's xDS address, from what it tells of itself. Source: Consul 1.10 command/connect/envoy."""
-    told: dict[str, Any] = call(agent, "GET", "/v1/agent/self").json()
-    port = (told.get("xDS") or {}).get("Port") or (told.get("DebugConfig") or {}).get("GRPCPort")
-    host = "127.0.0.1" if agent.scheme == "unix" else agent.address.rpartition(":")[0]
-    return f"{host}:{port if port and port > 0 else DEFAULT_XDS_PORT}"
-
-
-def _ca_pem(path: str) -> str:
-    if not path:
-        raise InvalidSettingError("xds CA file", path, "the CA certificate of the https:// xDS address")
-    try:
-        return Path(path).read_text()
-    except OSError as problem:
-        raise InvalidSettingError(
-            "xds CA file", path, f"a file that can be read ({problem.strerror})"
-        ) from None

@@ -22,13 +22,14 @@ from pellucid.dataplane.namespace.workload_namespace import (
 from pellucid.dataplane.redirect_apply import RedirectError
 from pellucid.dataplane.redirect_settings import InvalidSettingError
 from pellucid.dataplane.run.agent_api import AgentError
+from pellucid.dataplane.run.agent_doors import agent_doors
 from pellucid.dataplane.run.ending import GuardianLostError, Parts, Run, StoppedEarlyError, StopSignals
 from pellucid.dataplane.run.guarding import guardian
 from pellucid.dataplane.run.program import program_request
 from pellucid.dataplane.run.registration import WorkloadRegistration
 from pellucid.dataplane.run.runtime_directory import runtime_directory
 from pellucid.dataplane.run.settings import WorkloadSettings
-from pellucid.dataplane.run.sidecar import WorkloadSidecar, xds_route
+from pellucid.dataplane.run.sidecar import WorkloadSidecar
 from pellucid.dataplane.run.surroundings import surroundings
 from pellucid.dataplane.run.user import workload_user
 
@@ -88,20 +89,20 @@ async def _prepare(
     directory = settings.runtime_directory or runtime_directory(rootless=rootless)
     # First, so that it can be told of everything that the kernel does not undo by itself.
     watcher = await undo.enter_async_context(guardian())
-    route = await asyncio.to_thread(xds_route, settings)
+    doors = await asyncio.to_thread(agent_doors, settings)
     fabric = undo.enter_context(joined_fabric(directory, rootless=rootless))
     namespace = await undo.enter_async_context(workload_namespace(fabric.owner))
     await fabric.connect(namespace)
-    await undo.enter_async_context(surroundings(namespace, settings, rootless=rootless))
+    await undo.enter_async_context(surroundings(namespace, settings, doors.dns, rootless=rootless))
 
     registration = WorkloadRegistration(settings, fabric.place, watcher)
     undo.push_async_callback(registration.withdraw)
     credential = await registration.enter()
 
     sidecar = WorkloadSidecar(namespace, settings, registration.ids.proxy, binary, rootless=rootless)
-    await undo.enter_async_context(sidecar.way_to_agent(route))
+    await undo.enter_async_context(sidecar.way_to_agent(doors.xds))
     undo.push_async_callback(sidecar.envoy.stop)
-    await sidecar.start(route, credential)
+    await sidecar.start(doors.xds, credential)
     return namespace, Parts(sidecar, registration, watcher)
 
 

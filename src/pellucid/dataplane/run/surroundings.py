@@ -30,9 +30,9 @@ _KERNEL_PARAMETERS = {"net/ipv4/ip_unprivileged_port_start": "0"}
 
 @asynccontextmanager
 async def surroundings(
-    namespace: WorkloadNamespace, settings: WorkloadSettings, *, rootless: bool
+    namespace: WorkloadNamespace, settings: WorkloadSettings, dns_address: str, *, rootless: bool
 ) -> AsyncIterator[None]:
-    """Raises NamespaceError, RedirectError."""
+    """dns_address: the agent's DNS, `host:port`. Raises NamespaceError, RedirectError."""
     host = host_resolution()
     async with AsyncExitStack() as undo:
         await namespace.set_kernel_parameters(_KERNEL_PARAMETERS)
@@ -41,7 +41,7 @@ async def surroundings(
         )
         datagrams = await namespace.listen("udp", "127.0.0.1", DNS_PORT)
         stream = await namespace.listen("tcp", "127.0.0.1", DNS_PORT)
-        servers = name_servers(settings.domain, settings.dns_address, host, uplink=settings.uplink)
+        servers = name_servers(settings.domain, dns_address, host, uplink=settings.uplink)
         await undo.enter_async_context(dns_relay(datagrams, stream, servers))
         plan = plan_redirection(redirect_settings(settings, rootless=rootless))
         await asyncio.to_thread(apply_redirection, plan, namespace.network)
