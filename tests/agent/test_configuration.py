@@ -80,6 +80,13 @@ def test_a_port_of_minus_one_or_zero_is_off() -> None:
     assert listeners.http == listeners.dns == ()
 
 
+def test_dns_for_the_mesh_is_beside_dns_unless_told() -> None:
+    assert listening(configured("ports { dns = 53 }").listeners.mesh_dns) == ["127.0.0.1:54"]
+    assert listening(configured("pellucid { mesh_dns_port = 5353 }").listeners.mesh_dns) == ["127.0.0.1:5353"]
+    assert configured("ports { dns = -1 }").listeners.mesh_dns == ()
+    assert configured("pellucid { mesh_dns_port = -1 }").listeners.mesh_dns == ()
+
+
 def test_xds_may_have_a_unix_socket_of_its_own() -> None:
     listeners = configured('pellucid { xds_socket = "/run/xds.sock" }').listeners
     assert listening(listeners.grpc) == ["unix:///run/xds.sock"]
@@ -163,6 +170,7 @@ def test_an_agent_that_is_no_server_serves_all_the_same_and_says_so() -> None:
         ('bind_addr = "{{ GetPublicIP }}"', "bind_addr: cannot expand {{ GetPublicIP }}; known are"),
         ('bind_addr = "{{ GetInterfaceIP \\"wlan\\" }}"', "finds no address on this machine"),
         ("ports { http = 65536 }", "ports.http: invalid port number: 65536; use 1 to 65535, or -1 for off"),
+        ("pellucid { mesh_dns_port = 65536 }", "pellucid.mesh_dns_port: invalid port number: 65536"),
         ("ports { dns = 8500 }", "http address 127.0.0.1:8500 is already configured for dns"),
         (
             "ports { sidecar_min_port = 5 sidecar_max_port = 4 }",

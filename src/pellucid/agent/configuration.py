@@ -29,6 +29,8 @@ class Listeners(msgspec.Struct, frozen=True):
     """Where each server listens; empty means it is off. DNS listens on UDP and TCP."""
 
     dns: tuple[ListenAddress, ...] = ()
+    mesh_dns: tuple[ListenAddress, ...] = ()
+    """DNS for programs in the mesh: a service's name is its virtual address, which sidecars route on."""
     http: tuple[ListenAddress, ...] = ()
     https: tuple[ListenAddress, ...] = ()
     grpc: tuple[ListenAddress, ...] = ()

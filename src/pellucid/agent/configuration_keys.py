@@ -113,6 +113,8 @@ class OwnKeys(msgspec.Struct, frozen=True):
 
     xds_socket: str | None = None
     """Path of a unix socket that serves xDS beside the port."""
+    mesh_dns_port: int | None = None
+    """Where programs in the mesh ask for names; the port after DNS's when absent, -1 for off."""
     intention_default: str | None = None
     """`allow` or `deny`: what happens to a connection that no intention speaks of."""
 

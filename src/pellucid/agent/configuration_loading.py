@@ -165,15 +165,19 @@ def _listeners(keys: ConfigurationFile, *, dev: bool, host: Host) -> Listeners:
     def at(name: str, own: str | None, port: int, *, unix_allowed: bool = True) -> tuple[ListenAddress, ...]:
         key = "client_addr" if own is None else f"addresses.{name}"
         return listen_addresses(
-            key, client if own is None else own, _port(name, port), host, unix_allowed=unix_allowed
+            key, client if own is None else own, _port(f"ports.{name}", port), host, unix_allowed=unix_allowed
         )
 
+    own = _or(keys.pellucid, OwnKeys())
     grpc_port = _or(ports.grpc, _or(ports.xds, grpc_default))
+    dns_port = _or(ports.dns, 8600)
+    mesh_dns_port = _or(own.mesh_dns_port, dns_port + 1 if 0 < dns_port < LARGEST_PORT else OFF)
     listeners = Listeners(
-        dns=at("dns", addresses.dns, _or(ports.dns, 8600), unix_allowed=False),
+        dns=at("dns", addresses.dns, dns_port, unix_allowed=False),
+        mesh_dns=at("dns", addresses.dns, _port("pellucid.mesh_dns_port", mesh_dns_port), unix_allowed=False),
         http=at("http", addresses.http, _or(ports.http, 8500)),
         https=at("https", addresses.https, _or(ports.https, OFF)),
-        grpc=at("grpc", addresses.grpc, grpc_port) + _xds_socket(_or(keys.pellucid, OwnKeys())),
+        grpc=at("grpc", addresses.grpc, grpc_port) + _xds_socket(own),
     )
     _refuse_shared(listeners)
     return listeners
@@ -193,16 +197,16 @@ def _refuse_shared(listeners: Listeners) -> None:
             taken[address] = name
 
 
-def _port(name: str, port: int) -> int:
+def _port(key: str, port: int) -> int:
     if port > LARGEST_PORT:
-        raise ConfigurationError(f"ports.{name}: invalid port number: {port}; use 1 to 65535, or -1 for off")
+        raise ConfigurationError(f"{key}: invalid port number: {port}; use 1 to 65535, or -1 for off")
     return port
 
 
 def _ports(keys: PortKeys) -> Ports:
     default = Ports()
     low = _or(keys.sidecar_min_port, default.sidecar_min)
-    high = _port("sidecar_max_port", _or(keys.sidecar_max_port, default.sidecar_max))
+    high = _port("ports.sidecar_max_port", _or(keys.sidecar_max_port, default.sidecar_max))
     if low > high:
         raise ConfigurationError(
             f"ports.sidecar_min_port {low} must be less than ports.sidecar_max_port {high}; "

@@ -16,11 +16,12 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 from pathlib import Path
 from random import SystemRandom
 
+import msgspec
 import uvloop
 
 from pellucid import __version__
@@ -31,6 +32,7 @@ from pellucid.agent.configuration import AgentConfiguration, reloaded
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.file_definitions import defined_changes, undefined_changes
 from pellucid.agent.health_checks import HealthChecks
+from pellucid.agent.listen_addresses import ListenAddress
 from pellucid.agent.listening import open_http, open_xds
 from pellucid.agent.measurements import Measurements
 from pellucid.agent.own_node import OwnNode, own_node_changes
@@ -110,7 +112,9 @@ class Agent:
             ads = AdsServer(Topics(engine, refs, resource), XdsAdmission(engine))
             open_xds(ads, configuration, certificates)
             self._dns = DnsServer(MeshView(engine), dns_settings(configuration))
-            dns_listeners = self._bind_dns()
+            self._mesh_dns = DnsServer(MeshView(engine), mesh_dns_settings(configuration))
+            dns_listeners = _bind("DNS", configuration.listeners.dns)
+            mesh_dns_listeners = _bind("mesh DNS (pellucid.mesh_dns_port)", configuration.listeners.mesh_dns)
             app = App(self._api_context(log, engine, certificates, health, ads), SystemRandom())
             http = HttpServer(app, Limits(configuration.http.max_connections_per_client))
             await open_http(http, configuration)
@@ -121,6 +125,7 @@ class Agent:
                     tasks.create_task(certificates.run(), name="certificates"),
                     tasks.create_task(health.run(), name="health checks"),
                     tasks.create_task(self._dns.serve(dns_listeners), name="dns"),
+                    tasks.create_task(self._mesh_dns.serve(mesh_dns_listeners), name="mesh dns"),
                 ]
                 self._announce()
                 with self._signals(tasks):
@@ -147,6 +152,7 @@ class Agent:
         self.configuration = wanted
         log_output.set_up(wanted.logging)
         self._dns.reload(dns_settings(wanted))
+        self._mesh_dns.reload(mesh_dns_settings(wanted))
         for warning in wanted.warnings:
             logger.warning(warning)
         logger.info("configuration reloaded")
@@ -168,24 +174,11 @@ class Agent:
             configuration.node_meta,
         )
 
-    def _bind_dns(self) -> list[Listener]:
-        listeners: list[Listener] = []
-        for address in self.configuration.listeners.dns:
-            try:
-                listeners.append(bind(address.host, address.port))
-            except OSError as error:
-                raise ConfigurationError(
-                    f"cannot listen for DNS on {address}: {error.strerror or error}; stop what uses it, or "
-                    "choose another port or address"
-                ) from error
-        return listeners
-
     def _api_context(
         self, log: Log, engine: Engine, certificates: Certificates, health: HealthChecks, ads: AdsServer
     ) -> ApiContext:
         configuration = self.configuration
         ports = [address.port for address in configuration.listeners.grpc if address.port]
-        sockets = [address.unix_path for address in configuration.listeners.grpc if address.unix_path]
         return ApiContext(
             log=log,
             engine=engine,
@@ -199,7 +192,7 @@ class Agent:
             leaf_of=certificates.leaf,
             now=time.time,
             new_id=lambda: str(uuid.uuid4()),
-            settings=_http_settings(configuration, sockets[0] if sockets else ""),
+            settings=_http_settings(configuration),
             metrics=Measurements(log, engine, ads, configuration.telemetry.metrics_prefix),
             ttl_checks=health,
             reload=self._reload_over_http,
@@ -213,7 +206,13 @@ class Agent:
     def _announce(self) -> None:
         configuration = self.configuration
         where = configuration.listeners
-        doors = {"HTTP": where.http, "HTTPS": where.https, "xDS": where.grpc, "DNS": where.dns}
+        doors = {
+            "HTTP": where.http,
+            "HTTPS": where.https,
+            "xDS": where.grpc,
+            "DNS": where.dns,
+            "mesh DNS": where.mesh_dns,
+        }
         shown = ", ".join(
             f"{name}: {', '.join(map(str, places))}" for name, places in doors.items() if places
         )
@@ -276,13 +275,33 @@ def dns_settings(configuration: AgentConfiguration) -> DnsSettings:
     )
 
 
+def mesh_dns_settings(configuration: AgentConfiguration) -> DnsSettings:
+    """The same for programs in the mesh, whose sidecars route on virtual addresses."""
+    return msgspec.structs.replace(dns_settings(configuration), service_names_resolve_to_virtual=True)
+
+
+def _bind(what: str, addresses: Iterable[ListenAddress]) -> list[Listener]:
+    listeners: list[Listener] = []
+    for address in addresses:
+        try:
+            listeners.append(bind(address.host, address.port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen for {what} on {address}: {error.strerror or error}; stop what uses it, or "
+                "choose another port or address"
+            ) from error
+    return listeners
+
+
 def _health_settings(configuration: AgentConfiguration) -> HealthSettings:
     checks = configuration.checks
     return HealthSettings(checks.update_interval / SECOND, checks.discard_output)
 
 
-def _http_settings(configuration: AgentConfiguration, xds_socket: str) -> HttpSettings:
-    http = configuration.http
+def _http_settings(configuration: AgentConfiguration) -> HttpSettings:
+    http, listeners = configuration.http, configuration.listeners
+    xds_sockets = [address.unix_path for address in listeners.grpc if address.unix_path]
+    mesh_dns = [str(address) for address in listeners.mesh_dns]
     return HttpSettings(
         pretty=configuration.dev_mode,
         ui_path=configuration.ui.content_path if configuration.ui.enabled else "",
@@ -293,7 +312,10 @@ def _http_settings(configuration: AgentConfiguration, xds_socket: str) -> HttpSe
         enable_script_checks=configuration.checks.enable_scripts,
         sidecar_ports=SidecarPorts(configuration.ports.sidecar_min, configuration.ports.sidecar_max),
         prometheus_enabled=configuration.telemetry.prometheus_retention_time > 0,
-        debug_configuration={"XDSSocket": xds_socket},
+        debug_configuration={
+            "XDSSocket": next(iter(xds_sockets), ""),
+            "MeshDNSAddress": next(iter(mesh_dns), ""),
+        },
     )
 
 

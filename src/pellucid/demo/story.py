@@ -69,7 +69,6 @@ def _tell(telling: Telling, *, online: bool) -> None:
         authority = None if online else stack.enter_context(outside.outside(directory))
         stage = stack.enter_context(Stage(telling, environment))
         ports = (f"-http-port={http}", f"-grpc-port={grpc}", f"-dns-port={dns}")
-        run = ("run", f"-dns-addr=127.0.0.1:{dns}")
 
         telling.step("1. The control plane: one process")
         agent = stage.start("agent", "-dev", "-log-level=warn", *ports)
@@ -80,9 +79,9 @@ def _tell(telling: Telling, *, online: bool) -> None:
         stage.run("config", "write", str(examples() / "defaults.hcl"))
 
         telling.step("3. Two programs that know nothing of a mesh, each with a sidecar around it")
-        server = stage.start(*run, "-service=hello", "-port=8080", "--", *_hello("hello_server.py"))
+        server = stage.start("run", "-service=hello", "-port=8080", "--", *_hello("hello_server.py"))
         client = stage.start(
-            *run, "-service=hello-client", "--", *_hello("hello_client.py", "--interval", INTERVAL)
+            "run", "-service=hello-client", "--", *_hello("hello_client.py", "--interval", INTERVAL)
         )
         first = client.wait_for(says_hello, seconds=30)
         telling.output(first.text)
@@ -100,7 +99,7 @@ def _tell(telling: Telling, *, online: bool) -> None:
         _stays(telling, client, says_hello, "and every request after it succeeds")
 
         telling.step("6. What is outside the mesh is still reached")
-        _call_outside(telling, stage, run, authority)
+        _call_outside(telling, stage, authority)
 
 
 def _show_the_mesh(telling: Telling, client: Program, server: Program) -> None:
@@ -135,12 +134,12 @@ def _stays(telling: Telling, client: Program, wanted: Callable[[str], bool], fac
     telling.saw(f"{fact} ({len(lines)} in a row)", true=bool(lines) and all(map(wanted, lines)))
 
 
-def _call_outside(telling: Telling, stage: Stage, run: tuple[str, ...], authority: Path | None) -> None:
+def _call_outside(telling: Telling, stage: Stage, authority: Path | None) -> None:
     options = () if authority is None else (f"-host={outside.NAME}={outside.ADDRESS}",)
     environment = {} if authority is None else {"CURL_CA_BUNDLE": str(authority)}
     command = ("curl", "--silent", "--show-error", "--max-time", "15", f"https://{outside.NAME}")
     with stage.program(
-        *run, "-service=hello-client", *options, "--", *command, environment=environment
+        "run", "-service=hello-client", *options, "--", *command, environment=environment
     ) as curl:
         code = curl.process.wait(45)
         answer = "\n".join(line.text for line in curl.lines)

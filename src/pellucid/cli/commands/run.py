@@ -116,7 +116,7 @@ RUN = Command(
     ),
     run=_run,
     flags=(
-        Flag("dns-addr", "The agent's DNS.", default="127.0.0.1:8600", placeholder="address:port"),
+        Flag("dns-addr", "The agent's DNS, when not where the agent says.", placeholder="address:port"),
         Flag("domain", "The mesh's DNS domain.", default="consul", placeholder="name"),
         Flag("envoy-argument", "A further argument for Envoy; repeatable.", kind="list"),
         Flag("envoy-binary", "Envoy's binary; without it, the one in PATH or the packaged one."),
