@@ -53,9 +53,10 @@ def free_ports(count: int) -> list[int]:
 
 def start(*words: str) -> RunningAgent:
     """Start an agent and wait for its word that it is ready."""
-    http, dns, grpc = free_ports(3)
+    http, dns, mesh_dns, grpc = free_ports(4)
+    ports = [f"-http-port={http}", f"-dns-port={dns}", f"-grpc-port={grpc}"]
     process = subprocess.Popen(
-        [PROGRAM, "agent", f"-http-port={http}", f"-dns-port={dns}", f"-grpc-port={grpc}", *words],
+        [PROGRAM, "agent", *ports, f"-hcl=pellucid {{ mesh_dns_port = {mesh_dns} }}", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
