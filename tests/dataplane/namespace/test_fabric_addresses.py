@@ -46,7 +46,7 @@ def test_link_names_fit_the_kernel(place: FabricPlace) -> None:
 def test_the_next_hop_is_of_the_destinations_family() -> None:
     place = FabricPlace(7)
     assert str(place.next_hop(ip_address("192.0.2.1"))) == "10.211.0.7"
-    assert str(place.next_hop(ip_address("2001:db8::1"))) == "fd70:656c:6c75::7"
+    assert str(place.next_hop(ip_address("2001:db8::1"))) == "fd70:656c:6c66::7"
 
 
 def test_a_workload_gets_its_link_addresses_and_ways_out() -> None:
@@ -54,10 +54,10 @@ def test_a_workload_gets_its_link_addresses_and_ways_out() -> None:
         "link set lo up",
         "link add eth0 type veth peer name workload258 netns /proc/self/fd/9",
         "address add 10.211.1.2/16 dev eth0",
-        "address add fd70:656c:6c75::102/64 dev eth0 nodad",
+        "address add fd70:656c:6c66::102/64 dev eth0 nodad",
         "link set eth0 up",
         "route add default via 10.211.0.1",
-        "route add default via fd70:656c:6c75::1",
+        "route add default via fd70:656c:6c66::1",
     ]
     assert bridge_port_script(FabricPlace(258)) == "link set workload258 master fabric0 up\n"
 

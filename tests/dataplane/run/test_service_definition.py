@@ -29,7 +29,7 @@ def test_the_whole_registration() -> None:
     def addresses(port: int) -> dict[str, object]:
         return {
             "lan_ipv4": {"Address": "10.211.0.7", "Port": port},
-            "lan_ipv6": {"Address": "fd70:656c:6c75::7", "Port": port},
+            "lan_ipv6": {"Address": "fd70:656c:6c66::7", "Port": port},
         }
 
     def check(check_id: str, name: str) -> dict[str, object]:

@@ -12,8 +12,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import msgspec
 
+# Apart from the ranges of the mesh's virtual addresses, so that no address means two things.
 IPV4_RANGE = IPv4Network("10.211.0.0/16")
-IPV6_RANGE = IPv6Network("fd70:656c:6c75::/64")
+IPV6_RANGE = IPv6Network("fd70:656c:6c66::/64")
 BRIDGE = "fabric0"
 WORKLOAD_LINK = "eth0"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -28,12 +29,14 @@ class AgentError(Exception):
 class AgentAddress(msgspec.Struct, frozen=True):
     """Where the agent's HTTP API is, and how to speak to it.
 
-    scheme: "http", "https" or "unix"; address: host:port, or the socket's path.
+    scheme: "http", "https" or "unix"; address: host:port, or the socket's path;
+    basic_auth: `user:password`, for a proxy in front of the agent.
     """
 
     scheme: str = "http"
     address: str = "127.0.0.1:8500"
     token: str = ""
+    basic_auth: str = ""
     ca_file: str = ""
     ca_path: str = ""
     client_cert: str = ""
@@ -80,6 +83,8 @@ def call(agent: AgentAddress, method: str, path: str, body: dict[str, Any] | Non
     """Raises AgentError, with the agent's own words when it refused."""
     connection = _connection(agent)
     headers = {"X-Consul-Token": agent.token} if agent.token else {}
+    if agent.basic_auth:
+        headers["Authorization"] = f"Basic {b64encode(agent.basic_auth.encode()).decode()}"
     try:
         connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
         response = connection.getresponse()
