@@ -59,7 +59,12 @@ class App:
     def __init__(self, context: ApiContext, random: Random) -> None:
         self._context = context
         self._router: Router[Handler] = Router(ENDPOINTS)
-        self.blocking = BlockingQueries(context.engine, random)
+        self.blocking = BlockingQueries(
+            context.engine,
+            random,
+            default_wait_s=context.settings.default_wait_s,
+            max_wait_s=context.settings.max_wait_s,
+        )
         self._prepared: dict[tuple[str, str, bool], _Prepared] = {}
         policy = context.settings.default_policy
         self._common: Headers = (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
+from pellucid.api.blocking import DEFAULT_WAIT_S, MAX_WAIT_S
 from pellucid.derive.engine import Engine
 from pellucid.identity.leaves import Leaf
 from pellucid.model.checks import CheckStatus
@@ -51,6 +52,10 @@ class HttpSettings:
     enable_script_checks: bool = False
     """True lets HTTP clients register checks that run programs."""
     sidecar_ports: SidecarPorts = SIDECAR_PORTS
+    default_wait_s: float = DEFAULT_WAIT_S
+    """How long a blocking query waits that does not say how long."""
+    max_wait_s: float = MAX_WAIT_S
+    """The longest that a blocking query may ask to wait."""
     prometheus_enabled: bool = False
     debug_configuration: Mapping[str, Any] = field(default_factory=dict)
     """`DebugConfig` of `agent/self`; secrets already hidden."""
