@@ -11,6 +11,7 @@ Source: Consul 1.10 agent/xds/listeners.go; the refusal at the source is ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
@@ -19,7 +20,7 @@ from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
 from pellucid.rules.protocol import is_http_like
 from pellucid.xds.resources import escape_hatch, filters
 from pellucid.xds.resources.messages import packed, pipe_address, prefix, socket_address
-from pellucid.xds.resources.public_listener import listen_on_ipv6_too
+from pellucid.xds.resources.public_listener import CHAINS_KEPT, listen_on_ipv6_too
 from pellucid.xds.view import ORIGINAL_DESTINATION, Captured, Destination, OutboundListener, UpstreamListener
 
 
@@ -71,7 +72,12 @@ def disjoint(captured: Iterable[Captured]) -> Iterator[Captured]:
 
 def _captured(view: OutboundListener) -> Iterator[listener_components_pb2.FilterChain]:
     for item in sorted(disjoint(view.captured), key=lambda item: item.addresses[0]):
-        yield _chain(item.addresses, _towards(item.destination))
+        yield _captured_chain(item)
+
+
+@lru_cache(CHAINS_KEPT)
+def _captured_chain(view: Captured) -> listener_components_pb2.FilterChain:
+    return _chain(view.addresses, _towards(view.destination))
 
 
 def _refused(view: OutboundListener) -> Iterator[listener_components_pb2.FilterChain]:

@@ -19,6 +19,7 @@ State Objects", "Matching API".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from envoy.config.core.v3 import base_pb2
@@ -34,6 +35,9 @@ from pellucid.xds.resources import escape_hatch, filters, rbac, routes
 from pellucid.xds.resources.messages import packed, prefix, socket_address
 from pellucid.xds.resources.tls import downstream_tls
 from pellucid.xds.view import ALLOWED_SOURCES, LOCAL_APP, AllowedSources, ExposedPath, PublicListener
+
+CHAINS_KEPT = 16_384
+"""Filter chains kept to be put into the next listener: most are the same in all of them."""
 
 _DENIED = "denied"
 _ANY_ADDRESS = {"0.0.0.0": "::"}  # noqa: S104 - where a registration says so
@@ -106,6 +110,7 @@ def listen_on_ipv6_too(listener: listener_pb2.Listener, ipv6: str, port: int) ->
         listener.freebind.value = True
 
 
+@lru_cache(CHAINS_KEPT)
 def _chain(name: str) -> listener_components_pb2.FilterChain:
     return listener_components_pb2.FilterChain(
         name=name, filters=[filters.tcp_proxy(ALLOWED_SOURCES, LOCAL_APP)]
@@ -123,6 +128,7 @@ def _by_identity(chain_of: dict[str, str], otherwise: str) -> matcher_pb2.Matche
     return matcher
 
 
+@lru_cache(CHAINS_KEPT)
 def _take_chain(name: str) -> matcher_pb2.Matcher.OnMatch:
     return matcher_pb2.Matcher.OnMatch(action=_extension("chain", wrappers_pb2.StringValue(value=name)))
 
