@@ -311,6 +311,8 @@ def _http_settings(configuration: AgentConfiguration) -> HttpSettings:
         default_policy=configuration.connect.intention_default,
         enable_script_checks=configuration.checks.enable_scripts,
         sidecar_ports=SidecarPorts(configuration.ports.sidecar_min, configuration.ports.sidecar_max),
+        default_wait_s=http.default_query_time / SECOND,
+        max_wait_s=http.max_query_time / SECOND,
         prometheus_enabled=configuration.telemetry.prometheus_retention_time > 0,
         debug_configuration={
             "XDSSocket": next(iter(xds_sockets), ""),
