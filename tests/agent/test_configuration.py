@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from pellucid.agent import configuration as configuration_module
 from pellucid.agent.configuration import AgentConfiguration, reloaded
 from pellucid.agent.configuration_loading import load_configuration
 from pellucid.agent.configuration_sources import ConfigurationError
@@ -235,3 +237,21 @@ def test_this_machine_has_a_name_and_no_loopback_among_its_addresses() -> None:
     host = this_host()
     assert host.name
     assert all(not address.startswith("127.") for _, address in host.addresses)
+
+
+def test_every_part_of_a_configuration_is_acted_on() -> None:
+    """A part that no module of the agent reads belongs among the keys without effect."""
+    room = Path(configuration_module.__file__).parent
+    read = {
+        node.attr
+        for file in room.glob("*.py")
+        if not file.name.startswith("configuration")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    parts = {
+        name
+        for value in vars(configuration_module).values()
+        for name in getattr(value, "__struct_fields__", ())
+    }
+    assert parts - read == set()
