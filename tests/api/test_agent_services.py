@@ -189,7 +189,8 @@ async def test_settings_of_config_entries_show_in_registered_proxies(agent: Serv
     [
         (
             [],
-            "Request decode failed: json: cannot unmarshal array into Go value of type structs.ServiceDefinition",
+            "Request decode failed: json: cannot unmarshal array into Go value "
+            "of type structs.ServiceDefinition",
         ),
         (
             {"Name": 5},

@@ -26,6 +26,9 @@ from pellucid.api.response import Response, text_response
 
 logger = logging.getLogger(__name__)
 
+LINGER_SECONDS = 2.0
+"""How long a refused client may go on sending before it is cut off."""
+
 MAX_PIPELINED = 16
 """Requests of one connection that may wait for their turn before reading pauses."""
 
@@ -296,21 +299,32 @@ class Connection(asyncio.Protocol):
         self._refuse(413, f"Request body({size} bytes) too large, max size: {limit} bytes.")
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answer without a handler and end the connection."""
+        """Answer without a handler and end the connection.
+
+        What the client still sends is read and dropped for a moment: closing at once would make its
+        kernel throw the answer away.
+        """
         self._refused = True
+        self._since = self._all.clock()
         response = text_response(text, status)
         self._write(b"".join((_status_line(status), self._all.date, head_of(response, False), response.body)))
-        if self._transport is not None:
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+        elif self._transport is not None:
             self._transport.close()
 
     def end_if_overdue(self, now: float) -> None:
         """End the connection if its request does not get complete, or none comes."""
-        if self._task is not None:
+        if self._task is not None or self._transport is None:
             return
-        if self.receiving:
-            if now - self._since > self._limits.request_seconds:
+        waited = now - self._since
+        if self._refused:
+            if waited > LINGER_SECONDS:
+                self._transport.abort()
+        elif self.receiving:
+            if waited > self._limits.request_seconds:
                 self._refuse(408, "408 Request Timeout")
-        elif now - self._since > self._limits.idle_seconds and self._transport is not None:
+        elif waited > self._limits.idle_seconds:
             self._transport.close()
 
     def end_when_answered(self) -> None:
