@@ -158,6 +158,13 @@ def test_an_agent_that_is_no_server_serves_all_the_same_and_says_so() -> None:
     assert configuration.warnings == ("this agent serves the mesh by itself, as if started with -server",)
 
 
+def test_an_agent_without_a_mesh_there_is_not() -> None:
+    assert configured("connect { enabled = true }").warnings == ()
+    assert configured("connect { enabled = false }").warnings == (
+        "connect.enabled = false has no effect: the mesh is what this agent is for",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -96,9 +96,8 @@ class Http(msgspec.Struct, frozen=True):
 
 
 class Connect(msgspec.Struct, frozen=True):
-    """The mesh: whether it is on, and its certificate authority."""
+    """The mesh: its certificate authority, and what intentions leave open."""
 
-    enabled: bool = True
     ca_config: Mapping[str, Any] = {}
     intention_default: str = "allow"
     """`allow` or `deny`: what happens to a connection that no intention speaks of."""

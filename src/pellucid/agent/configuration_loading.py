@@ -111,7 +111,7 @@ def decide(
         bootstrap_config_entries=_or(_or(keys.config_entries, ConfigEntryKeys()).bootstrap, ()),
         service_definitions=_distinct_services(_or(keys.service, ()) + _or(keys.services, ())),
         check_definitions=_or(keys.check, ()) + _or(keys.checks, ()),
-        warnings=warnings + _servership(keys, dev=dev),
+        warnings=warnings + _servership(keys, dev=dev) + _meshlessness(keys),
     )
 
 
@@ -314,7 +314,6 @@ def _connect(keys: ConfigurationFile) -> Connect:
             f'pellucid.intention_default must be "allow" or "deny", not "{intention_default}"'
         )
     return Connect(
-        enabled=_or(own.enabled, True),
         ca_config=_or(own.ca_config, {}),
         intention_default=intention_default,
     )
@@ -371,3 +370,10 @@ def _servership(keys: ConfigurationFile, *, dev: bool) -> tuple[str, ...]:
     if not server:
         return ("this agent serves the mesh by itself, as if started with -server",)
     return ()
+
+
+def _meshlessness(keys: ConfigurationFile) -> tuple[str, ...]:
+    """A warning for someone who wants no mesh."""
+    if _or(_or(keys.connect, ConnectKeys()).enabled, True):
+        return ()
+    return ("connect.enabled = false has no effect: the mesh is what this agent is for",)
