@@ -26,6 +26,7 @@ from pellucid.model.services import Service, ServiceKind, Upstream
 from pellucid.rules.effective import EffectiveProxy
 from pellucid.rules.protocol import TCP, is_http_like
 from pellucid.rules.proxy_config import upstream_settings
+from pellucid.xds.layers import Layers
 from pellucid.xds.refs import (
     NO_REACH,
     AllowedSourcesRef,
@@ -176,7 +177,7 @@ def _service(effective: EffectiveProxy) -> str:
 # Clusters and endpoints
 
 
-def _clusters(db: Db, effective: EffectiveProxy) -> dict[str, Ref]:
+def _clusters(db: Db, effective: EffectiveProxy) -> Mapping[str, Ref]:
     app = _local_app(effective)
     found: dict[str, Ref] = {LOCAL_APP: app, ALLOWED_SOURCES: InnerCluster(effective.protocol)}
     for path in effective.proxy.expose.paths:
@@ -187,11 +188,10 @@ def _clusters(db: Db, effective: EffectiveProxy) -> dict[str, Ref]:
             )
     if effective.is_transparent and not mesh_destinations_only(db):
         found[ORIGINAL_DESTINATION] = OriginalDestination()
-    found |= inferred_clusters(db, _reach(db, effective))
     for upstream in effective.proxy.upstreams:
         ref = _explicit(db, upstream)
         found[ref.cluster] = ref
-    return found
+    return Layers(found, inferred_clusters(db, _reach(db, effective)))
 
 
 def _local_app(effective: EffectiveProxy) -> LocalApp:
@@ -210,13 +210,13 @@ def _exposed_cluster(port: int, effective: EffectiveProxy) -> str:
     return LOCAL_APP if port == effective.proxy.local_service_port else f"exposed_cluster_{port}"
 
 
-def _endpoints(db: Db, effective: EffectiveProxy) -> dict[str, Ref]:
-    found: dict[str, Ref] = dict(inferred_endpoints(db, _reach(db, effective)))
+def _endpoints(db: Db, effective: EffectiveProxy) -> Mapping[str, Ref]:
+    found: dict[str, Ref] = {}
     for upstream in effective.proxy.upstreams:
         ref = _explicit(db, upstream)
         here = ref.datacenter == datacenter(db)
         found[ref.cluster] = EndpointsRef(ref.cluster, ref.service if here else "")
-    return found
+    return Layers(found, inferred_endpoints(db, _reach(db, effective)))
 
 
 # Listeners
@@ -271,8 +271,8 @@ def _is_refused(db: Db, ref: ExplicitUpstreamRef, effective: EffectiveProxy, rea
 # Routes
 
 
-def _routes(db: Db, effective: EffectiveProxy) -> dict[str, Ref]:
-    found: dict[str, Ref] = dict(inferred_routes(db, _reach(db, effective)))
+def _routes(db: Db, effective: EffectiveProxy) -> Mapping[str, Ref]:
+    found: dict[str, Ref] = {}
     for upstream in effective.proxy.upstreams:
         ref = _explicit(db, upstream)
         if is_http_like(ref.settings.protocol or TCP):
@@ -280,4 +280,4 @@ def _routes(db: Db, effective: EffectiveProxy) -> dict[str, Ref]:
     if is_http_like(effective.protocol):
         rules = source_rules(callers(db, _service(effective)))
         found[PUBLIC_ROUTES] = PublicRoutes(rules, effective.settings.local_request_timeout_ms)
-    return found
+    return Layers(found, inferred_routes(db, _reach(db, effective)))
