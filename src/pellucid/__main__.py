@@ -1,5 +1,7 @@
 """`python -m pellucid` is the `pellucid` command."""
 
+import sys
+
 from pellucid.cli import main
 
-main()
+sys.exit(main())
