@@ -34,6 +34,14 @@ def test_keys_without_effect_are_pointed_out(cli: Cli, tmp_path: Path) -> None:
         ('data_dirr = "/x"', 'invalid config key data_dirr (line 1: did you mean "data_dir"?)'),
         ('data_dir = "/x" ports { http = 99999 }', "ports.http: invalid port number: 99999"),
         ("acl { enabled = true }", "acl.enabled = true is refused"),
+        (
+            'data_dir = "/x" service { name = "web" check { http = "x" } }',
+            'service "web" in the configuration files: Invalid check: Interval must be > 0',
+        ),
+        (
+            'data_dir = "/x" config_entries { bootstrap { kind = "service-defaults" } }',
+            "Name is required",
+        ),
         ("server = ", "At 1:"),
     ],
 )
