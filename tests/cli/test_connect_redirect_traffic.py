@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -111,3 +112,39 @@ def test_a_namespace_that_does_not_exist_is_an_error(cli: Cli) -> None:
     )
     assert result.code == 1
     assert result.err.startswith("==> Error setting up traffic redirection rules: ")
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    """The path of a network namespace that lives until the test ends."""
+    holder = subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "echo made; exec cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "made\n"
+    yield f"/proc/{holder.pid}/ns/net"
+    holder.communicate()
+
+
+def rules_in(namespace: str) -> str:
+    command = ["nsenter", f"--net={namespace}", "iptables-save", "-t", "nat"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.root
+def test_rules_are_applied_once_however_often_and_can_be_removed(cli: Cli, namespace: str) -> None:
+    words = ("connect", "redirect-traffic", f"-netns={namespace}")
+    flags = ("-proxy-uid=1234", "-proxy-inbound-port=20000")
+    applied = Result(0, "    Successfully applied traffic redirection rules\n", "")
+    assert cli(*words, *flags) == applied
+    once = rules_in(namespace)
+    assert once.count("--uid-owner 1234") == 1
+    assert cli(*words, *flags) == applied
+    assert rules_in(namespace).count("-A ") == once.count("-A ")
+    removed = Result(0, "    Successfully removed traffic redirection rules\n", "")
+    assert cli(*words, "-undo") == removed
+    assert "-A " not in rules_in(namespace)
+    assert cli(*words, "-undo") == removed
