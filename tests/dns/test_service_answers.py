@@ -110,6 +110,11 @@ def test_srv_targets_the_node_or_spells_the_instances_own_address() -> None:
     }
 
 
+@pytest.mark.parametrize("qtype", [RecordType.A, RecordType.SRV])
+def test_an_answer_of_addresses_alone_follows_no_other_names(qtype: RecordType) -> None:
+    assert not Mesh().add(web(1), web(2, address="10.9.9.9")).reply(WEB, qtype).follows_names
+
+
 def test_srv_weight_follows_the_status() -> None:
     mesh = Mesh().add(web(1, status=CheckStatus.WARNING, weight_passing=10, weight_warning=3))
     (record,) = mesh.reply(WEB, RecordType.SRV).answer
@@ -182,6 +187,7 @@ class TestAliases:
     def test_srv_targets_the_name(self) -> None:
         reply = Mesh().add(web(1, address="web.example.com")).reply(WEB, RecordType.SRV)
         assert reply.answer[0].data == SRV(1, 1, 8080, "web.example.com.")
+        assert reply.follows_names
         assert reply.unresolved == ("web.example.com.",)
 
     def test_services_that_point_at_each_other_end(self) -> None:
