@@ -146,9 +146,10 @@ async def test_a_credential_does_not_follow_its_instance_into_another_service(ag
 async def test_the_catalog_is_no_way_round(agent: ServedAgent) -> None:
     await register(agent, HERE, WEB)
     secret = str(secret_of(await register(agent, ELSEWHERE, {"Name": "evil", "Port": 1})))
+    before = agent.log.snapshot()
     renamed = {"Node": NODE, "SkipNodeUpdate": True, "Service": {"ID": "evil", "Service": "web", "Port": 1}}
-    assert (await ask(agent, ELSEWHERE, "PUT", "/v1/catalog/register", renamed)).status == 403
-    assert (await ask(agent, ELSEWHERE, "PUT", "/v1/catalog/register", renamed, secret)).status == 200
+    assert (await ask(agent, ELSEWHERE, "PUT", "/v1/catalog/register", renamed, secret)).body == b"true"
+    assert agent.log.snapshot() is before
     assert (await leaf(agent, ELSEWHERE, "web", secret)).status == 403
 
 

@@ -95,11 +95,24 @@ def deregistered(state: Snapshot, node: str, service_id: str) -> tuple[Change, .
     ]
     for check in state.rows(CHECKS, "instance", (node, service_id)):
         changes += check_removed(node, check.value.check_id)
-    for stored in state.rows(SERVICES, "node", node):
-        proxy = stored.value
-        if proxy.locally_registered_as_sidecar and proxy.proxy.destination_service_id == service_id:
-            changes += deregistered(state, node, proxy.id)
+    for sidecar in _sidecars_of(state, node, service_id):
+        changes += deregistered(state, node, sidecar.id)
     return tuple(changes)
+
+
+def _sidecars_of(state: Snapshot, node: str, service_id: str) -> tuple[Service, ...]:
+    """The sidecars made for a service by its own registration."""
+    stored = state.get(SERVICES, (node, service_id))
+    if stored is None:
+        return ()
+    proxies = (proxy.value for proxy in state.rows(SERVICES, "connect", stored.value.name))
+    return tuple(
+        proxy
+        for proxy in proxies
+        if proxy.node == node
+        and proxy.locally_registered_as_sidecar
+        and proxy.proxy.destination_service_id == service_id
+    )
 
 
 def check_removed(node: str, check_id: str) -> tuple[Change, ...]:

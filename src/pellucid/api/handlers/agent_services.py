@@ -114,11 +114,14 @@ def register_service(context: ApiContext, request: Request) -> Outcome:
 
 def _registration(context: ApiContext, definition: ServiceDefinition) -> Registration:
     node = context.agent.node_name
+    sidecar = definition.connect.sidecar_service if definition.connect else None
+    # Looking at every port costs what every service costs; only a sidecar without a port needs it.
+    needs_port = sidecar is not None and not sidecar.port
     try:
         return register(
             definition,
             node=node,
-            ports_in_use=ports_in_use(context.head, node),
+            ports_in_use=ports_in_use(context.head, node) if needs_port else {},
             sidecar_ports=context.settings.sidecar_ports,
         )
     except SidecarError as error:
@@ -199,12 +202,12 @@ def issue_credential(context: ApiContext, request: Request) -> Outcome:
     """
     service_id = named(request, "/v1/agent/connect/credential/", "Missing service ID")
     state, node = context.head, context.agent.node_name
-    stored = state.get(SERVICES, (node, service_id))
+    service = agent_service(state, node, service_id)
     if not request.peer.is_local and not holds_credential(state, request, node, service_id):
         raise HttpError(403, "Permission denied: a new credential needs the current one as token")
-    if stored is None:
+    if service is None:
         raise HttpError(404, f"unknown service ID: {service_id}")
     secret, credential = mint(node, service_id)
-    changes = credentials(credential.secret_sha256, (stored.value,))
+    changes = credentials(credential.secret_sha256, (service,))
     body = json_bytes({"ServiceID": service_id, "Credential": secret})
     return Commit(changes, Response(200, body, "application/json", ((CREDENTIAL_HEADER, secret),)))

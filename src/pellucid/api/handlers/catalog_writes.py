@@ -1,5 +1,9 @@
 """`/v1/catalog/register` and `/v1/catalog/deregister`: what no agent of ours runs.
 
+What this agent itself holds (its node, its server, what was registered with it) is out of reach here.
+Consul lets the catalog be changed under an agent, which puts it right again with its next sync; ours
+is right all the time, and such requests are answered as Consul answers them.
+
 Source: Consul 1.10 docs, "Catalog HTTP API"; agent/consul/catalog_endpoint.go,
 agent/consul/state/catalog.go.
 """
@@ -15,17 +19,17 @@ from pellucid.api.context import ApiContext
 from pellucid.api.handlers.parameters import decoded_body
 from pellucid.api.outcome import Commit, Outcome
 from pellucid.api.query_options import check_datacenter
-from pellucid.api.registrations import check_removed, deregistered, virtual_addresses
+from pellucid.api.registrations import agent_service, check_removed, deregistered, virtual_addresses
 from pellucid.api.request import Request
 from pellucid.api.response import HttpError, json_response
-from pellucid.api.workload_access import identity_of, require_instance
-from pellucid.model.checks import CheckStatus, HealthCheck
+from pellucid.model.checks import SERF_HEALTH, CheckStatus, HealthCheck, is_maintenance
 from pellucid.model.definitions import ProxyDefinition, ServiceDefinition, WeightsDefinition
 from pellucid.model.durations import Duration, format_duration
 from pellucid.model.go_text import errors_occurred, quote
+from pellucid.model.names import SERVER_SERVICE
 from pellucid.model.services import Node, Origin, Service, ServiceAddress
 from pellucid.rules.service_definition import RegistrationError, service_of, structural_errors
-from pellucid.state.mesh_tables import CHECKS, CREDENTIALS, NODES, SERVICES
+from pellucid.state.mesh_tables import CHECK_DEFINITIONS, CHECKS, NODES, SERVICES
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import Change, Delete, Put
 
@@ -128,13 +132,33 @@ def register(context: ApiContext, request: Request) -> Outcome:
         raise HttpError(500, f"Bad node ID: uuid string is wrong length: {quote(given.id)} is no UUID")
     if not given.address and not given.skip_node_update:
         raise HttpError(500, "Must provide address if SkipNodeUpdate is not set")
-    changes: list[Change] = [*_node_changes(state, given, context.datacenter)]
+    own_node = context.agent.node_name
+    changes: list[Change] = []
+    if given.node != own_node:
+        changes += _node_changes(state, given, context.datacenter)
     service = _service(given) if given.service is not None else None
-    if service is not None:
-        changes += _service_changes(state, request, service)
-    for check in (*given.checks, *((given.check,) if given.check else ())):
-        changes.append(Put(CHECKS, _health_check(state, given, check, service)))
+    if service is not None and not _is_agents(state, own_node, service.node, service.id):
+        changes += (Put(SERVICES, service), *virtual_addresses(state, (service,)))
+    for given_check in (*given.checks, *((given.check,) if given.check else ())):
+        check = _health_check(state, given, given_check, service)
+        if not _runs_check(state, own_node, check.node, check.check_id):
+            changes.append(Put(CHECKS, check))
     return Commit(changes, json_response(True))
+
+
+def _is_agents(state: Snapshot, own_node: str, node: str, service_id: str) -> bool:
+    """True for the agent's server and for what was registered with it."""
+    if node != own_node:
+        return False
+    return service_id == SERVER_SERVICE or agent_service(state, node, service_id) is not None
+
+
+def _runs_check(state: Snapshot, own_node: str, node: str, check_id: str) -> bool:
+    """True for the checks whose results the agent itself reports."""
+    if node != own_node:
+        return False
+    known = state.get(CHECK_DEFINITIONS, (node, check_id)) is not None
+    return known or check_id == SERF_HEALTH or is_maintenance(check_id)
 
 
 def _node_changes(state: Snapshot, given: CatalogRegistration, datacenter: str) -> Iterator[Change]:
@@ -185,17 +209,6 @@ def _service(given: CatalogRegistration) -> Service:
     if faults := structural_errors(service):
         raise HttpError(500, errors_occurred(faults))
     return service
-
-
-def _service_changes(state: Snapshot, request: Request, service: Service) -> Iterator[Change]:
-    existing = state.get(SERVICES, (service.node, service.id))
-    if existing is not None and state.get(CREDENTIALS, (service.node, service.id)) is not None:
-        require_instance(state, request, existing.value)
-        if identity_of(existing.value) != identity_of(service):
-            # A credential speaks for one service; it must not come to speak for another.
-            yield Delete(CREDENTIALS, (service.node, service.id))
-    yield Put(SERVICES, service)
-    yield from virtual_addresses(state, (service,))
 
 
 def _health_check(
@@ -263,17 +276,24 @@ def deregister(context: ApiContext, request: Request) -> Outcome:
     check_datacenter(given.datacenter or request.parameters.get("dc"), context.datacenter)
     if not given.node:
         raise HttpError(500, "Must provide node")
-    return Commit(_removed(context.head, given), json_response(True))
+    return Commit(_removed(context.head, given, context.agent.node_name), json_response(True))
 
 
-def _removed(state: Snapshot, given: CatalogDeregistration) -> tuple[Change, ...]:
+def _removed(state: Snapshot, given: CatalogDeregistration, own_node: str) -> tuple[Change, ...]:
+    node = given.node
     if given.service_id:
-        return deregistered(state, given.node, given.service_id)
+        if _is_agents(state, own_node, node, given.service_id):
+            return ()
+        return deregistered(state, node, given.service_id)
     if given.check_id:
-        return check_removed(given.node, given.check_id)
-    changes: list[Change] = [Delete(NODES, (given.node,))]
-    for stored in state.rows(SERVICES, "node", given.node):
-        changes += deregistered(state, given.node, stored.value.id)
-    for check in state.rows(CHECKS, "node", given.node):
-        changes += check_removed(given.node, check.value.check_id)
+        return (
+            () if _runs_check(state, own_node, node, given.check_id) else check_removed(node, given.check_id)
+        )
+    changes: list[Change] = [] if node == own_node else [Delete(NODES, (node,))]
+    for stored in state.rows(SERVICES, "node", node):
+        if not _is_agents(state, own_node, node, stored.value.id):
+            changes += deregistered(state, node, stored.value.id)
+    for check in state.rows(CHECKS, "node", node):
+        if not _runs_check(state, own_node, node, check.value.check_id):
+            changes += check_removed(node, check.value.check_id)
     return tuple(changes)
