@@ -1,4 +1,4 @@
-"""Runs as a user starts them: processes of their own, against a stand-in agent."""
+"""Runs as a user starts them: `pellucid run` in a process of its own, against a real agent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import pytest
 import pellucid
 
 HERE = Path(__file__).parent
+PATIENCE_S = 20
 
 
 def _python_for_all() -> str:
@@ -39,7 +41,6 @@ LIBRARIES = [
     *(path for path in sys.path if path.endswith("site-packages")),
 ]
 AS_ANOTHER_USER = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups")
-PATIENCE_S = 20
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
@@ -54,19 +55,19 @@ class Agent:
     def __init__(self, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
 
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://{self.address}{path}") as answer:
-            return json.load(answer)
-
     @property
     def services(self) -> dict[str, Any]:
-        services: dict[str, Any] = self.get("/v1/agent/services")
-        return services
+        return self._get("/v1/agent/services")
 
     @property
     def checks(self) -> dict[str, str]:
-        checks: dict[str, str] = self.get("/v1/agent/checks")
-        return checks
+        """Status by check."""
+        return {name: check["Status"] for name, check in self._get("/v1/agent/checks").items()}
+
+    def _get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://{self.address}{path}") as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
 
 
 class Run:
@@ -107,31 +108,50 @@ class Run:
 
 
 class Runner:
+    """Starts runs at one agent, on a fabric of their own, without an uplink unless told.
+
+    options: further flags of `pellucid run`; wrap: what it is started with.
+    """
+
     def __init__(self, agent: Agent, directory: Path, stack: ExitStack) -> None:
         self.agent = agent
         self.directory = directory
         self._stack = stack
 
-    def start(
-        self, *command: str, name: str = "web", port: int = 0, wrap: Sequence[str] = (), **settings: str
-    ) -> Run:
-        """Start a run; `wrap` is what it is started with, `settings` its environment."""
+    def command(
+        self,
+        *command: str,
+        name: str = "web",
+        port: int = 0,
+        wrap: Sequence[str] = (),
+        options: Sequence[str] = (),
+    ) -> list[str]:
         python = [*wrap, PYTHON_FOR_ALL if wrap else sys.executable]
-        arguments = [self.agent.address, str(self.directory), name, str(port), *command]
+        flags = [f"-http-addr={self.agent.address}", f"-service={name}", "-uplink=false", *options]
+        if port:
+            flags.append(f"-port={port}")
+        return [*python, "-m", "pellucid", "run", *flags, "--", *command]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        libraries = os.pathsep.join(LIBRARIES)
+        return {**os.environ, "PYTHONPATH": libraries, "PELLUCID_RUNTIME_DIRECTORY": str(self.directory)}
+
+    def start(self, *command: str, **how: Any) -> Run:
         supervisor = subprocess.Popen(
-            [*python, str(HERE / "run_one.py"), *arguments],
+            self.command(*command, **how),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(LIBRARIES), **settings},
+            env=self.environment,
         )
         self._stack.enter_context(_ended(supervisor))
         return Run(supervisor)
 
-    def finish(self, *command: str, **settings: Any) -> tuple[int, str, str]:
+    def finish(self, *command: str, **how: Any) -> tuple[int, str, str]:
         """Exit code, output and errors of a run that ends by itself."""
-        run = self.start(*command, **settings)
+        run = self.start(*command, **how)
         output, errors = run.supervisor.communicate(timeout=2 * PATIENCE_S)
         return run.supervisor.returncode, output, errors
 
@@ -146,12 +166,35 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
                 process.kill()
 
 
-@pytest.fixture
-def agent() -> Iterator[Agent]:
-    command = [sys.executable, str(HERE / "standin_agent.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, _ended(process):
+def _free_ports(count: int) -> list[int]:
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def shared_agent() -> Iterator[Agent]:
+    http, grpc, dns, mesh_dns = _free_ports(4)
+    ports = [f"-http-port={http}", f"-grpc-port={grpc}", f"-dns-port={dns}"]
+    command = [sys.executable, "-m", "pellucid", "agent", "-dev", *ports]
+    with subprocess.Popen(
+        [*command, f"-hcl=pellucid {{ mesh_dns_port = {mesh_dns} }}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
         assert process.stdout is not None
-        yield Agent(int(process.stdout.readline()))
+        assert any("agent running!" in line for line in process.stdout)
+        yield Agent(http)
+        process.terminate()
+
+
+@pytest.fixture
+def agent(shared_agent: Agent) -> Iterator[Agent]:
+    yield shared_agent
+    eventually(lambda: shared_agent.services == {}, "no test leaves a registration")
 
 
 @pytest.fixture

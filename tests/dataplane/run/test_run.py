@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -75,7 +76,7 @@ def test_service_and_sidecar_are_registered_while_the_program_runs(runner: Runne
     run = runner.start(*WAIT, name="web", port=8080)
     assert run.line() == "started"
     service = runner.agent.services["web-10-211-0-2"]
-    assert (service["Name"], service["Address"], service["Port"]) == ("web", "10.211.0.2", 8080)
+    assert (service["Service"], service["Address"], service["Port"]) == ("web", "10.211.0.2", 8080)
     assert "web-10-211-0-2-sidecar-proxy" in runner.agent.services
     run.supervisor.communicate("\n")
     assert runner.agent.services == {}
@@ -93,14 +94,16 @@ def test_health_follows_what_listens(runner: Runner) -> None:
     eventually(lambda: runner.agent.checks[service] == "passing", "the program listens")
 
 
-def test_envoy_presents_the_credential_and_nobody_else_can_see_it(runner: Runner) -> None:
-    run = runner.start(*WAIT)
+def test_envoy_presents_its_own_credential_and_nobody_else_can_see_it(runner: Runner) -> None:
+    run = runner.start("sh", "-c", "echo started; read _; curl -s http://127.0.0.1:19000/config_dump")
     assert run.line() == "started"
-    assert runner.agent.get("/streams") == ["the-workloads-credential"]
-    for process in run.parts().values():
-        assert "the-workloads-credential" not in " ".join(process.cmdline())
-        assert "the-workloads-credential" not in str(process.environ())
-    assert run.parts()["envoy"].uids().real == 5995
+    parts = run.parts()
+    visible = [f"{part.cmdline()} {part.environ()}" for part in parts.values()]
+    assert parts["envoy"].uids().real == 5995
+    output, _ = run.supervisor.communicate("\n")
+    stream = re.search(r'"key": "x-consul-token",\s+"value": "(pellucid-[^"]+)"', output)
+    assert stream is not None
+    assert not [text for text in visible if stream[1] in text]
 
 
 SERVE = (
@@ -116,20 +119,31 @@ SERVE = (
 def test_two_programs_reach_each_other_through_both_envoys(runner: Runner) -> None:
     server = runner.start(sys.executable, "-c", SERVE, name="server", port=8080)
     assert server.line() == "listens"
-    code, peer, _ = runner.finish("curl", "-sS", "-m", "5", "http://10.211.0.2:4711/", name="client")
-    # Any port: it was the kernel, not the address, that brought the connection to the proxy.
-    assert (code, peer) == (0, "127.0.0.1")
+    eventually(lambda: runner.agent.checks.get("run:server-10-211-0-2") == "passing", "the server is healthy")
+    for name in ("server", "server.virtual.consul", "server.service.consul"):
+        code, peer, errors = runner.finish("curl", "-sS", "-m", "5", f"http://{name}:8080/", name="client")
+        assert (code, peer) == (0, "127.0.0.1"), errors
+
+
+def test_a_program_that_is_not_in_the_mesh_cannot_reach_one_that_is(runner: Runner) -> None:
+    server = runner.start(sys.executable, "-c", SERVE, name="server", port=8080)
+    assert server.line() == "listens"
+    # Past its own proxy, as its proxy's user: plaintext, without a certificate.
+    past = ["-user=5995"]
+    code, _, _ = runner.finish("curl", "-sS", "-m", "5", "http://10.211.0.2:8080/", options=past)
+    assert code in (52, 56)
 
 
 def test_without_root_everything_works_the_same_and_the_program_has_no_rights(
     rootless_runner: Runner,
 ) -> None:
-    runner, options = rootless_runner, {"wrap": AS_ANOTHER_USER, "WITH_UPLINK": "1"}
-    server = runner.start(PYTHON_FOR_ALL, "-c", SERVE, name="server", port=8080, **options)
+    runner, rootless = rootless_runner, {"wrap": AS_ANOTHER_USER, "options": ["-uplink"]}
+    server = runner.start(PYTHON_FOR_ALL, "-c", SERVE, name="server", port=8080, **rootless)
     assert server.line() == "listens"
+    eventually(lambda: runner.agent.checks.get("run:server-10-211-0-2") == "passing", "the server is healthy")
     show = "id -u; grep CapEff /proc/self/status; iptables-save -t nat 2>&1 | tail -1; "
-    fetch = "curl -sS -m 5 http://10.211.0.2:4711/"
-    code, output, errors = runner.finish("sh", "-c", show + fetch, name="client", **options)
+    fetch = "curl -sS -m 5 http://server:8080/"
+    code, output, errors = runner.finish("sh", "-c", show + fetch, name="client", **rootless)
     assert code == 0, errors
     uid, capabilities, rules, peer = output.splitlines()
     assert (uid, capabilities.split()[1], peer) == ("1000", "0000000000000000", "127.0.0.1")
@@ -154,7 +168,7 @@ def test_without_root_nothing_is_left_either(rootless_runner: Runner, victim: st
 def test_the_program_runs_as_its_user_without_power_over_its_redirection(runner: Runner) -> None:
     show = "id -u; iptables-save -t nat 2>&1 | tail -1; ip link set lo down 2>&1 | tail -1"
     for user, uid in (("1234", "1234"), ("", str(os.getuid()))):
-        _, output, _ = runner.finish("sh", "-c", show, AS_USER=user)
+        _, output, _ = runner.finish("sh", "-c", show, options=[f"-user={user}"] if user else [])
         lines = output.splitlines()
         assert lines[0] == uid
         assert "Permission denied" in lines[1]
@@ -196,7 +210,7 @@ def dns_server() -> Iterator[str]:
 
 def test_names_are_asked_of_the_agent(runner: Runner) -> None:
     with dns_server() as address:
-        _, output, _ = runner.finish("getent", "ahostsv4", "hello", DNS_ADDRESS=address)
+        _, output, _ = runner.finish("getent", "ahostsv4", "hello", options=[f"-dns-addr={address}"])
     assert "240.0.0.9" in output
 
 
@@ -228,7 +242,7 @@ def test_what_is_outside_the_mesh_is_reached_through_the_uplink_only(runner: Run
     threading.Thread(target=server.serve_forever, daemon=True).start()
     fetch = ("curl", "-sS", "-m", "5", f"http://{server.server_address[0]}:{server.server_port}/")
     try:
-        assert runner.finish(*fetch, WITH_UPLINK="1")[:2] == (0, "outside")
+        assert runner.finish(*fetch, options=["-uplink"])[:2] == (0, "outside")
         assert runner.finish(*fetch)[0] != 0
     finally:
         server.shutdown()
@@ -324,8 +338,7 @@ def test_the_keyboards_interrupt_reaches_the_program_once(runner: Runner) -> Non
     )
     pid, terminal = pty.fork()
     if pid == 0:
-        command = [runner.agent.address, str(runner.directory), "web", "0", "bash", "-c", count]
-        os.execv(sys.executable, [sys.executable, str(Path(__file__).parent / "run_one.py"), *command])
+        os.execve(sys.executable, runner.command("bash", "-c", count), runner.environment)
     said = b""
     while b"started" not in said:
         said += os.read(terminal, 1024)
@@ -336,8 +349,7 @@ def test_the_keyboards_interrupt_reaches_the_program_once(runner: Runner) -> Non
 
 
 def test_without_an_agent_the_run_says_so_and_leaves_nothing(runner: Runner) -> None:
-    runner.agent.address = "127.0.0.1:1"
-    code, _, errors = runner.finish("true")
+    code, _, errors = runner.finish("true", options=["-http-addr=127.0.0.1:1"])
     assert code == 125
     assert "no agent answers at http://127.0.0.1:1" in errors
 

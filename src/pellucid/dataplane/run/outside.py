@@ -35,7 +35,7 @@ async def run_outside(
     async with AsyncExitStack() as undo:
         stop = undo.enter_context(StopSignals())
         fabric = undo.enter_context(
-            joined_fabric(directory or runtime_directory(rootless=rootless), rootless=rootless)
+            joined_fabric(directory or runtime_directory(os.environ, rootless=rootless), rootless=rootless)
         )
         namespace = await undo.enter_async_context(workload_namespace(fabric.owner))
         await fabric.connect(namespace)

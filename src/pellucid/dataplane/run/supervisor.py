@@ -86,7 +86,7 @@ async def _prepare(
 ) -> tuple[WorkloadNamespace, Parts]:
     """Everything but the program."""
     binary = find_envoy(settings.envoy_binary)
-    directory = settings.runtime_directory or runtime_directory(rootless=rootless)
+    directory = settings.runtime_directory or runtime_directory(os.environ, rootless=rootless)
     # First, so that it can be told of everything that the kernel does not undo by itself.
     watcher = await undo.enter_async_context(guardian())
     doors = await asyncio.to_thread(agent_doors, settings)
