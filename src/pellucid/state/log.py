@@ -5,7 +5,8 @@ and only then publishes it: the snapshot moves, listeners are called in order, t
 Commits that arrive while a write is under way are written together by the next one (group commit).
 
 If a write fails, every commit in flight fails with the engine's error and the log stands where the
-last durable commit left it: reading goes on, nothing is half applied.
+last durable commit left it: reading goes on, nothing is half applied. A value that cannot be stored at
+all fails its own commit before it is accepted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from pellucid.state.snapshot import Snapshot
-from pellucid.state.tables import Batch, Change, Key, Table
+from pellucid.state.tables import Batch, Change, Key, Record, Table
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +42,14 @@ class LogClosed(Exception):
 
 
 class Gap(Exception):
-    """A follower asked for batches that have been compacted away; start again from a snapshot."""
+    """A follower asked for batches the log does not have; start again from a snapshot.
 
-    def __init__(self, after: int, oldest: int) -> None:
-        self.after, self.oldest = after, oldest
-        super().__init__(f"revision {after} is compacted; the oldest kept is {oldest}")
+    Either they were compacted away, or (after its data was lost) they are still to come.
+    """
+
+    def __init__(self, after: int, oldest: int, newest: int) -> None:
+        self.after, self.oldest, self.newest = after, oldest, newest
+        super().__init__(f"cannot follow from revision {after}: batches {oldest} to {newest} are kept")
 
 
 class Engine(Protocol):
@@ -57,8 +61,11 @@ class Engine(Protocol):
     def load(self) -> Snapshot:
         """The state as of the last durable commit."""
 
-    def append(self, batches: Sequence[Batch]) -> None:
-        """Make the batches durable, all or none. Raises StorageError."""
+    def append(self, revision: int, records: Sequence[Record]) -> None:
+        """Make the records of one or more commits, the last of them `revision`, durable, all or none.
+
+        A row may occur more than once; the last counts. Raises StorageError.
+        """
 
     def close(self) -> None:
         """Release files and locks."""
@@ -73,7 +80,7 @@ class MemoryEngine:
         """An empty state."""
         return Snapshot()
 
-    def append(self, batches: Sequence[Batch]) -> None:
+    def append(self, revision: int, records: Sequence[Record]) -> None:
         """Durable for as long as the process lives, by being published."""
 
     def close(self) -> None:
@@ -81,10 +88,13 @@ class MemoryEngine:
 
 
 class _Pending:
-    __slots__ = ("after", "batch", "done")
+    """A commit accepted and not yet durable."""
 
-    def __init__(self, after: Snapshot, batch: Batch, done: asyncio.Future[int]) -> None:
-        self.after, self.batch, self.done = after, batch, done
+    __slots__ = ("after", "batch", "done", "records")
+
+    def __init__(self, after: Snapshot, batch: Batch, records: Sequence[Record]) -> None:
+        self.after, self.batch, self.records = after, batch, records
+        self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
 
 class Log:
@@ -126,7 +136,12 @@ class Log:
         Returns the function that stops it.
         """
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop
 
     async def commit(
         self, changes: Sequence[Change], *, expect: Mapping[tuple[Table[Any], Key], int] | None = None
@@ -134,90 +149,100 @@ class Log:
         """Apply all changes or none, and return the revision at which they hold once they are durable.
 
         expect: (table, key) -> modify index the row must have now, 0 for "must not exist".
-        Raises Conflict, StorageError, LogClosed.
+        A caller that is cancelled meanwhile may find its commit made or not, but never half made.
+        Raises Conflict, Unstorable, StorageError, LogClosed.
         """
         if self._closed:
             raise LogClosed("the log is closed")
         self._head.expecting(expect or {})
         after, batch = self._head.apply(changes)
         if not batch.touched:
-            return await self._durable(after.revision)
-        self._head = after
+            return await self._durable_head()
+        records = batch.records()
         if self._executor is None:
-            self._engine.append((batch,))
+            self._engine.append(batch.revision, records)
+            self._head = after
             self._publish(after, batch)
             return batch.revision
-        pending = _Pending(after, batch, asyncio.get_running_loop().create_future())
+        self._head = after
+        pending = _Pending(after, batch, records)
         self._queue.append(pending)
-        self._ensure_writer()
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write_queued())
         return await asyncio.shield(pending.done)
 
     async def follow(self, after: int) -> AsyncIterator[Batch]:
-        """Committed batches with a revision above `after`, in order, without end.
+        """Committed batches with a revision above `after`, in order, until the log is closed.
 
-        Raises Gap when they are no longer all kept.
+        Raises Gap when they are not all there to be had.
         """
         while True:
             for batch in self._kept_after(after):
                 yield batch
                 after = batch.revision
-            if self._closed:
+            if self._published.revision > after:
+                continue
+            if self._closed and not self._queue:
                 return
-            if self._published.revision <= after:
-                self._moved.clear()
-                await self._moved.wait()
+            self._moved.clear()
+            await self._moved.wait()
 
     async def close(self) -> None:
-        """Finish the commits in flight, then release the engine."""
+        """Finish the commits in flight, then release the engine. Closing twice is harmless."""
+        if self._closed:
+            return
         self._closed = True
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
-        self._moved.set()
         if self._executor is not None:
             self._executor.shutdown()
+        if self._queue:
+            self._fail_in_flight(StorageError("the log was closed before the commit was written"))
+        self._moved.set()
         self._engine.close()
 
     def _kept_after(self, after: int) -> list[Batch]:
-        oldest = self._history[0].revision if self._history else self._published.revision + 1
-        if after + 1 < oldest:
-            raise Gap(after, oldest)
-        return [batch for batch in self._history if batch.revision > after]
+        newest = self._published.revision
+        oldest = self._history[0].revision if self._history else newest + 1
+        if not oldest - 1 <= after <= newest:
+            raise Gap(after, oldest, newest)
+        kept = [self._history[-place] for place in range(1, newest - after + 1)]
+        kept.reverse()
+        return kept
 
-    async def _durable(self, revision: int) -> int:
-        """Wait until `revision`, already applied to the head, is on disk."""
-        for pending in self._queue:
-            if pending.batch.revision == revision:
-                return await asyncio.shield(pending.done)
-        return revision
-
-    def _ensure_writer(self) -> None:
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._write_queued())
+    async def _durable_head(self) -> int:
+        """Wait until everything already applied to the head is on disk."""
+        if self._queue:
+            return await asyncio.shield(self._queue[-1].done)
+        return self._head.revision
 
     async def _write_queued(self) -> None:
         loop = asyncio.get_running_loop()
         while self._queue:
-            group = list(self._queue)
+            group = tuple(self._queue)
+            records = [record for pending in group for record in pending.records]
             try:
-                await loop.run_in_executor(self._executor, self._engine.append, [p.batch for p in group])
-            except StorageError as error:
+                await loop.run_in_executor(
+                    self._executor, self._engine.append, group[-1].batch.revision, records
+                )
+            except Exception as error:
                 self._fail_in_flight(error)
                 continue
             for pending in group:
                 self._queue.popleft()
                 self._publish(pending.after, pending.batch)
-                if not pending.done.done():
-                    pending.done.set_result(pending.batch.revision)
+                pending.done.set_result(pending.batch.revision)
 
-    def _fail_in_flight(self, error: StorageError) -> None:
+    def _fail_in_flight(self, error: Exception) -> None:
         """Commits queued behind a failed one were built on it, so they fail with it."""
+        if not isinstance(error, StorageError):
+            error = StorageError(f"cannot write to the store: {error!r}")
         logger.error("commit failed: %s", error)
         failed, self._queue = self._queue, deque()
         self._head = self._published
         for pending in failed:
-            if not pending.done.done():
-                pending.done.set_exception(error)
-                pending.done.exception()
+            pending.done.set_exception(error)
+            pending.done.exception()  # a caller that was cancelled will never ask for it
 
     def _publish(self, after: Snapshot, batch: Batch) -> None:
         self._published = after

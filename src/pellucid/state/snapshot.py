@@ -2,17 +2,19 @@
 
 A snapshot is a handful of persistent hash maps, so taking one is free and applying a commit shares
 everything it did not touch. Each selector has a stamp, the revision that last changed what it names.
-Deletions leave their stamp behind (a tombstone) so that a reader of something that vanished sees the
-index rise; tombstones are bounded, and `floor` is the stamp of whatever has been forgotten.
+What vanishes (a row, the last row of a bucket) leaves its stamp behind, a tombstone, so that a reader of
+it sees the index rise; tombstones are bounded, and `floor` is the stamp of whatever has been forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, TypeVar, cast
 
-from immutables import Map
+import msgspec
+from immutables import Map, MapMutation
 
 from pellucid.state.tables import (
     Batch,
@@ -34,6 +36,9 @@ R = TypeVar("R")
 MAX_TOMBSTONES = 16_384
 
 Rows = Map[Key, Stored[Any]]
+Place = tuple[str, Key] | tuple[str, str, Hashable]
+"""Where a tombstone stands: (table, key) for a row, (table, index, value) for a bucket."""
+Tombstones = MapMutation[Place, int]
 
 
 class Conflict(Exception):
@@ -44,24 +49,29 @@ class Conflict(Exception):
         super().__init__(f"{table.name} {'/'.join(key)}: expected modify index {expected}, found {actual}")
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """The rows under one index value (or of one table), and the revision that last changed them."""
+class Bucket(msgspec.Struct, frozen=True, gc=False):
+    """The rows under one value of an index, at least one, and the revision that last changed them."""
 
     rows: Rows
     changed_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
-    """The values of an index that have at least one row, and the revision that last changed the set."""
+class Index(msgspec.Struct, frozen=True, gc=False):
+    """The buckets of an index, and the revision at which one last appeared or vanished."""
 
-    values: Map[Hashable, None]
+    buckets: Map[Hashable, Bucket]
     changed_at: int
 
 
+class Contents(msgspec.Struct, frozen=True):
+    """The rows of a table, the revision that last changed any of them, and its indexes by name."""
+
+    rows: Rows
+    changed_at: int
+    indexes: Mapping[str, Index]
+
+
 _EMPTY_ROWS: Rows = Map()
-_NO_VALUES = Values(Map(), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,50 +80,51 @@ class Snapshot:
 
     revision: int = 0
     floor: int = 0
-    _tables: Map[str, Bucket] = Map()
-    _buckets: Map[tuple[str, str, Hashable], Bucket] = Map()
-    _tombstones: Map[tuple[str, Key], int] = Map()
-    _values: Map[tuple[str, str], Values] = Map()
+    _tables: Map[str, Contents] = Map()
+    _tombstones: Map[Place, int] = Map()
 
     # Reading
 
     def get(self, table: Table[R], key: Key) -> Stored[R] | None:
         """The row with this key, or None."""
-        return cast("Stored[R] | None", self._rows_of(table).get(key))
+        contents = self._tables.get(table.name)
+        return None if contents is None else cast("Stored[R] | None", contents.rows.get(key))
 
     def rows(self, table: Table[R], index: str, value: Hashable) -> tuple[Stored[R], ...]:
         """The rows that have `value` in `index`, in key order."""
-        bucket = self._buckets.get((table.name, index, value))
+        bucket = self._index(table, index).buckets.get(value)
         return () if bucket is None else _in_key_order(bucket.rows)
 
     def all(self, table: Table[R]) -> tuple[Stored[R], ...]:
         """Every row of the table, in key order."""
-        return _in_key_order(self._rows_of(table))
+        contents = self._tables.get(table.name)
+        return () if contents is None else _in_key_order(contents.rows)
 
     def values(self, table: Table[Any], index: str) -> tuple[Hashable, ...]:
         """The values of an index that have at least one row, in order."""
-        return tuple(sorted(self._values.get((table.name, index), _NO_VALUES).values))  # type: ignore[type-var]
+        return tuple(sorted(self._index(table, index).buckets))  # type: ignore[type-var]
 
     def stamp(self, selector: Selector) -> int:
         """The revision that last changed what the selector names; `floor` if nothing is known of it."""
         match selector:
             case RowSelector(table, key):
-                stored = self._rows_of(table).get(key)
-                if stored is not None:
-                    return stored.modify_index
-                return self._tombstones.get((table.name, key), self.floor)
+                stored = self.get(table, key)
+                return self._vanished_at((table.name, key)) if stored is None else stored.modify_index
             case BucketSelector(table, index, value):
-                bucket = self._buckets.get((table.name, index, value))
-            case TableSelector(table):
-                bucket = self._tables.get(table.name)
+                bucket = self._index(table, index).buckets.get(value)
+                return self._vanished_at((table.name, index, value)) if bucket is None else bucket.changed_at
             case ValuesSelector(table, index):
-                values = self._values.get((table.name, index))
-                return self.floor if values is None else values.changed_at
-        return self.floor if bucket is None else bucket.changed_at
+                return self._index(table, index).changed_at
+            case TableSelector(table):
+                contents = self._tables.get(table.name)
+                return self.floor if contents is None else contents.changed_at
 
-    def _rows_of(self, table: Table[Any]) -> Rows:
-        bucket = self._tables.get(table.name)
-        return _EMPTY_ROWS if bucket is None else bucket.rows
+    def _index(self, table: Table[Any], index: str) -> Index:
+        contents = self._tables.get(table.name)
+        return (contents or _empty(table, self.floor)).indexes[index]
+
+    def _vanished_at(self, place: Place) -> int:
+        return self._tombstones.get(place, self.floor)
 
     # Changing
 
@@ -134,8 +145,23 @@ class Snapshot:
         touched = self._touched_by(changes, revision)
         if not touched:
             return self, Batch(self.revision, ())
-        after, values_moved = self._with(touched, revision)
-        return after._forgetting_tombstones(), Batch(revision, touched, values_moved)
+        by_table: dict[Table[Any], list[Touched]] = {}
+        for change in touched:
+            by_table.setdefault(change.table, []).append(change)
+        tombstones = self._tombstones.mutate()
+        tables = self._tables
+        values_moved: list[ValuesSelector] = []
+        for table, edits in by_table.items():
+            contents = tables.get(table.name) or _empty(table, self.floor)
+            edited = _edited(contents, table, edits, revision, tombstones)
+            values_moved += [
+                ValuesSelector(table, name)
+                for name, index in edited.indexes.items()
+                if index.changed_at == revision
+            ]
+            tables = tables.set(table.name, edited)
+        after = Snapshot(revision, self.floor, tables, tombstones.finish())
+        return after._forgetting_tombstones(), Batch(revision, touched, frozenset(values_moved))
 
     def _touched_by(self, changes: Sequence[Change], revision: int) -> tuple[Touched, ...]:
         latest: dict[tuple[str, Key], Touched] = {}
@@ -155,63 +181,14 @@ class Snapshot:
             latest[table.name, key] = Touched(table, key, before, after)
         return tuple(t for t in latest.values() if t.before is not None or t.after is not None)
 
-    def _with(self, touched: Sequence[Touched], revision: int) -> tuple[Snapshot, frozenset[ValuesSelector]]:
-        tables = self._tables.mutate()
-        buckets = self._buckets.mutate()
-        tombstones = self._tombstones.mutate()
-        moved: dict[ValuesSelector, list[tuple[Hashable, bool]]] = {}
-        for change in touched:
-            name, key = change.table.name, change.key
-            tables[name] = _edited(tables.get(name), key, change.after, revision)
-            if change.after is None:
-                tombstones[name, key] = revision
-            else:
-                tombstones.pop((name, key), None)
-            for index, values in change.table.indexes.items():
-                new = set(values(change.after.value)) if change.after is not None else set()
-                old = set(values(change.before.value)) if change.before is not None else set()
-                for value in old | new:
-                    after = change.after if value in new else None
-                    place = (name, index, value)
-                    bucket = buckets.get(place)
-                    edited = buckets[place] = _edited(bucket, key, after, revision)
-                    if bool(edited.rows) != bool(bucket and bucket.rows):
-                        flips = moved.setdefault(ValuesSelector(change.table, index), [])
-                        flips.append((value, bool(edited.rows)))
-        snapshot = Snapshot(
-            revision,
-            self.floor,
-            tables.finish(),
-            buckets.finish(),
-            tombstones.finish(),
-            self._values_after(moved, revision),
-        )
-        return snapshot, frozenset(moved)
-
-    def _values_after(
-        self, moved: Mapping[ValuesSelector, Sequence[tuple[Hashable, bool]]], revision: int
-    ) -> Map[tuple[str, str], Values]:
-        values = self._values
-        for selector, flips in moved.items():
-            place = (selector.table.name, selector.index)
-            known = values.get(place, _NO_VALUES).values.mutate()
-            for value, present in flips:
-                if present:
-                    known[value] = None
-                else:
-                    known.pop(value, None)
-            values = values.set(place, Values(known.finish(), revision))
-        return values
-
     def _forgetting_tombstones(self) -> Snapshot:
         """Drop the older half of the tombstones once there are too many, raising the floor to match."""
         if len(self._tombstones) <= MAX_TOMBSTONES:
             return self
         stamps = sorted(self._tombstones.values())
         floor = stamps[len(stamps) // 2]
-        tombstones = {place: at for place, at in self._tombstones.items() if at > floor}
-        buckets = {place: b for place, b in self._buckets.items() if b.rows or b.changed_at > floor}
-        return replace(self, floor=max(self.floor, floor), _tombstones=Map(tombstones), _buckets=Map(buckets))
+        kept = {place: stamp for place, stamp in self._tombstones.items() if stamp > floor}
+        return replace(self, floor=floor, _tombstones=Map(kept))
 
     @classmethod
     def loaded(cls, revision: int, rows: Mapping[Table[Any], Mapping[Key, Stored[Any]]]) -> Snapshot:
@@ -220,30 +197,102 @@ class Snapshot:
         Stamps are not persisted beyond each row's own, so every bucket and table counts as changed at
         the loaded revision: a blocking query wakes once after a restart, and no index ever falls.
         """
-        tables: dict[str, Bucket] = {}
-        members: dict[tuple[str, str, Hashable], dict[Key, Stored[Any]]] = {}
-        for table, stored_rows in rows.items():
-            tables[table.name] = Bucket(Map(stored_rows), revision)
-            for key, stored in stored_rows.items():
-                for index, values in table.indexes.items():
-                    for value in values(stored.value):
-                        members.setdefault((table.name, index, value), {})[key] = stored
-        buckets = {place: Bucket(Map(found), revision) for place, found in members.items()}
-        known: dict[tuple[str, str], dict[Hashable, None]] = {}
-        for table_name, index, value in members:
-            known.setdefault((table_name, index), {})[value] = None
-        all_values = {place: Values(Map(found), revision) for place, found in known.items()}
-        return cls(revision, revision, Map(tables), Map(buckets), Map(), Map(all_values))
+        tables = {table.name: _contents(table, stored, revision) for table, stored in rows.items()}
+        return cls(revision, revision, Map(tables), Map())
 
 
-def _edited(bucket: Bucket | None, key: Key, after: Stored[Any] | None, revision: int) -> Bucket:
-    rows = _EMPTY_ROWS if bucket is None else bucket.rows
-    if after is not None:
-        rows = rows.set(key, after)
-    elif key in rows:
-        rows = rows.delete(key)
-    return Bucket(rows, revision)
+def _empty(table: Table[Any], floor: int) -> Contents:
+    return Contents(_EMPTY_ROWS, floor, dict.fromkeys(table.indexes, Index(Map(), floor)))
+
+
+def _contents(table: Table[Any], rows: Mapping[Key, Stored[Any]], revision: int) -> Contents:
+    indexes = {}
+    for name, values in table.indexes.items():
+        members: dict[Hashable, dict[Key, Stored[Any]]] = {}
+        for key, stored in rows.items():
+            for value in values(stored.value):
+                members.setdefault(value, {})[key] = stored
+        buckets = {value: Bucket(Map(found), revision) for value, found in members.items()}
+        indexes[name] = Index(Map(buckets), revision)
+    return Contents(Map(rows), revision, indexes)
+
+
+def _edited(
+    contents: Contents, table: Table[Any], edits: Sequence[Touched], revision: int, tombstones: Tombstones
+) -> Contents:
+    """A table after some of its rows were touched; what vanished is added to the tombstones."""
+    for edit in edits:
+        if edit.after is None:
+            tombstones[table.name, edit.key] = revision
+        elif edit.before is None:
+            tombstones.pop((table.name, edit.key), None)
+    rows = _with_rows(contents.rows, [(edit.key, edit.after) for edit in edits])
+    indexes = {}
+    for name, values in table.indexes.items():
+        index = contents.indexes[name]
+        members = _membership(edits, values)
+        indexes[name] = _reindexed(index, (table.name, name), members, revision, tombstones)
+    return Contents(rows, revision, indexes)
+
+
+Edit = tuple[Key, Stored[Any] | None]
+"""A row to set, or (None) to take out."""
+
+
+def _membership(
+    edits: Iterable[Touched], values: Callable[[Any], Iterable[Hashable]]
+) -> dict[Hashable, list[Edit]]:
+    """What touched rows mean for an index: for each of its values, the rows that are under it or left it."""
+    members: dict[Hashable, list[Edit]] = {}
+    for edit in edits:
+        now = () if edit.after is None else tuple(values(edit.after.value))
+        for value in now:
+            members.setdefault(value, []).append((edit.key, edit.after))
+        if edit.before is not None:
+            for value in values(edit.before.value):
+                if value not in now:
+                    members.setdefault(value, []).append((edit.key, None))
+    return members
+
+
+def _reindexed(
+    index: Index,
+    place: tuple[str, str],
+    members: Mapping[Hashable, Sequence[Edit]],
+    revision: int,
+    tombstones: Tombstones,
+) -> Index:
+    if not members:
+        return index
+    changed_at = index.changed_at
+    buckets = index.buckets.mutate()
+    for value, edits in members.items():
+        before = buckets.get(value)
+        rows = _with_rows(_EMPTY_ROWS if before is None else before.rows, edits)
+        if rows:
+            buckets[value] = Bucket(rows, revision)
+        elif before is not None:
+            del buckets[value]
+            tombstones[(*place, value)] = revision
+        if before is None:
+            tombstones.pop((*place, value), None)
+        if (before is None) == bool(rows):
+            changed_at = revision
+    return Index(buckets.finish(), changed_at)
+
+
+def _with_rows(rows: Rows, edits: Sequence[Edit]) -> Rows:
+    if len(edits) == 1:
+        ((key, stored),) = edits
+        return rows.set(key, stored) if stored is not None else rows.delete(key)
+    mutable = rows.mutate()
+    for key, stored in edits:
+        if stored is None:
+            mutable.pop(key, None)
+        else:
+            mutable[key] = stored
+    return mutable.finish()
 
 
 def _in_key_order(rows: Rows) -> tuple[Stored[Any], ...]:
-    return tuple(rows[key] for key in sorted(rows))
+    return tuple(stored for _, stored in sorted(rows.items(), key=itemgetter(0)))

@@ -2,7 +2,7 @@
 
 A table is declared once, with the type of its rows, the function that gives a row's key, and its
 secondary indexes. A *selector* names something a reader may depend on: one row, one bucket of an
-index, or a whole table. Commits stamp selectors; readers compare stamps.
+index, the values of an index, or a whole table. Commits stamp selectors; readers compare stamps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Key = tuple[str, ...]
 """A row's primary key: one string per key field."""
 
 
-class Stored(msgspec.Struct, Generic[R], frozen=True):
+class Stored(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """A row's value with the revisions of the commits that created and last changed it."""
 
     value: R
@@ -36,7 +36,7 @@ class Table(Generic[R]):
     encode: Callable[[R], bytes]
     decode: Callable[[Key, bytes], R]
     indexes: Mapping[str, Callable[[R], Iterable[Hashable]]] = field(default_factory=dict)
-    """Index name -> the index values of a row (none, one or several)."""
+    """Index name -> the index values of a row (none, one or several), of one sortable type."""
 
     @classmethod
     def of(
@@ -52,16 +52,14 @@ class Table(Generic[R]):
         return cls(name, key, encoder.encode, lambda _key, data: decoder.decode(data), indexes or {})
 
 
-@dataclass(frozen=True, slots=True)
-class RowSelector:
+class RowSelector(msgspec.Struct, frozen=True, gc=False):
     """One row, by key."""
 
     table: Table[Any]
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class BucketSelector:
+class BucketSelector(msgspec.Struct, frozen=True, gc=False):
     """All rows that have one value in one index."""
 
     table: Table[Any]
@@ -69,15 +67,13 @@ class BucketSelector:
     value: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class TableSelector:
+class TableSelector(msgspec.Struct, frozen=True, gc=False):
     """All rows of a table."""
 
     table: Table[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ValuesSelector:
+class ValuesSelector(msgspec.Struct, frozen=True, gc=False):
     """Which values of an index have any row at all: moves only when one appears or vanishes."""
 
     table: Table[Any]
@@ -87,8 +83,7 @@ class ValuesSelector:
 Selector = RowSelector | BucketSelector | TableSelector | ValuesSelector
 
 
-@dataclass(frozen=True, slots=True)
-class Put(Generic[R]):
+class Put(msgspec.Struct, Generic[R], frozen=True):
     """Create the row, or replace the one with the same key.
 
     A put of an equal value changes nothing and moves no index, unless `always` is set
@@ -100,8 +95,7 @@ class Put(Generic[R]):
     always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """Remove a row; removing an absent row changes nothing."""
 
     table: Table[Any]
@@ -111,8 +105,21 @@ class Delete:
 Change = Put[Any] | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Unstorable(ValueError):
+    """A value has something in it that cannot be kept; the commit it was in did not happen."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A row as engines keep it. A deleted row has no value."""
+
+    table: str
+    key: Key
+    value: bytes | None
+    create_index: int = 0
+    modify_index: int = 0
+
+
+class Touched(msgspec.Struct, frozen=True):
     """What one change came to: a row before and after (None where it did not exist)."""
 
     table: Table[Any]
@@ -120,14 +127,28 @@ class Touched:
     before: Stored[Any] | None
     after: Stored[Any] | None
 
+    def record(self) -> Record:
+        """The row as it is to be kept. Raises Unstorable."""
+        if self.after is None:
+            return Record(self.table.name, self.key, None)
+        try:
+            value = self.table.encode(self.after.value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise Unstorable(f"{self.table.name} {'/'.join(self.key)} cannot be stored: {error}") from error
+        return Record(self.table.name, self.key, value, self.after.create_index, self.after.modify_index)
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+
+class Batch(msgspec.Struct, frozen=True):
     """One commit as applied: the revision it made and what it touched, each row at most once."""
 
     revision: int
     touched: tuple[Touched, ...]
     values_moved: frozenset[ValuesSelector] = frozenset()
+    """The indexes in which a value appeared or vanished."""
+
+    def records(self) -> tuple[Record, ...]:
+        """What an engine keeps of it. Raises Unstorable."""
+        return tuple(change.record() for change in self.touched)
 
     def selectors(self) -> set[Selector]:
         """Every selector whose stamp this commit moved."""
