@@ -37,7 +37,6 @@ from pellucid.xds.refs import (
     PassthroughRef,
     Reach,
     RootsRef,
-    UpstreamListenerRef,
     UpstreamRef,
 )
 from pellucid.xds.resources import build
@@ -56,10 +55,11 @@ from pellucid.xds.view import (
     OriginalDestination,
     PublicListener,
     PublicRoutes,
+    UpstreamListener,
     UpstreamRoutes,
     outbound_listener_name,
 )
-from pellucid.xds.views import sni, source_rules, upstream_protocol, view_of
+from pellucid.xds.views import destination_of, sni, source_rules, upstream_protocol, view_of
 
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - Consul's default; peers are on other machines
 _LOOPBACK = "127.0.0.1"
@@ -249,13 +249,19 @@ def _ways_out(db: Db, effective: EffectiveProxy) -> dict[str, Ref]:
     found: dict[str, Ref] = {}
     reach = _reach(db, effective)
     for upstream in effective.proxy.upstreams:
-        bound = upstream.local_bind_socket_path
-        if upstream.local_bind_port:
-            bound = bound or f"{upstream.local_bind_address or _LOOPBACK}:{upstream.local_bind_port}"
-        if bound:
+        if upstream.local_bind_socket_path or upstream.local_bind_port:
             ref = _explicit(db, upstream)
-            refused = _is_refused(db, ref, effective, reach)
-            found[f"{ref.identifier}:{bound}"] = UpstreamListenerRef(upstream, ref, refused)
+            listener = UpstreamListener(
+                identifier=ref.identifier,
+                destination=destination_of(ref),
+                address=upstream.local_bind_address or _LOOPBACK,
+                port=upstream.local_bind_port,
+                socket_path=upstream.local_bind_socket_path,
+                socket_mode=upstream.local_bind_socket_mode,
+                refused=_is_refused(db, ref, effective, reach),
+                envoy_listener_json=ref.settings.envoy_listener_json,
+            )
+            found[listener.name] = listener
     if effective.is_transparent:
         port = effective.outbound_listener_port
         named = tuple(_explicit_here(db, effective))

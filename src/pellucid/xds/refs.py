@@ -10,7 +10,6 @@ import msgspec
 
 from pellucid.model.config_entries import UpstreamConfig
 from pellucid.model.config_entries.shared import UpstreamConfiguration
-from pellucid.model.services import Upstream
 from pellucid.rules.access import Access
 
 
@@ -78,14 +77,6 @@ class OutboundListenerRef(msgspec.Struct, frozen=True):
     reach: Reach
     named: tuple[ExplicitUpstreamRef, ...] = ()
     """The upstreams of the registration in this datacenter."""
-
-
-class UpstreamListenerRef(msgspec.Struct, frozen=True):
-    """The local port of one upstream of the registration."""
-
-    upstream: Upstream
-    destination: ExplicitUpstreamRef
-    refused: bool
 
 
 class LeafRef(msgspec.Struct, frozen=True):

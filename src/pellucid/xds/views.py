@@ -33,7 +33,6 @@ from pellucid.xds.view import (
     SourceRules,
     TrustBundle,
     UpstreamCluster,
-    UpstreamListener,
 )
 
 _UNLISTED = "unlisted"
@@ -58,8 +57,6 @@ def view_of(db: Db, ref: Ref) -> View:
             return allowed_sources(db, ref.access)
         case refs.OutboundListenerRef():
             return _outbound_listener(db, ref)
-        case refs.UpstreamListenerRef():
-            return _upstream_listener(ref)
         case refs.LeafRef():
             return _certificate(db, ref)
         case refs.RootsRef():
@@ -206,20 +203,6 @@ def _refused_prefixes(db: Db, reach: refs.Reach) -> tuple[str, ...]:
         if number_of(address) is None
     }
     return (str(IPV4_POOL), str(IPV6_POOL), *sorted(found))
-
-
-def _upstream_listener(ref: refs.UpstreamListenerRef) -> UpstreamListener:
-    upstream = ref.upstream
-    return UpstreamListener(
-        identifier=ref.destination.identifier,
-        destination=destination_of(ref.destination),
-        address=upstream.local_bind_address or "127.0.0.1",
-        port=upstream.local_bind_port,
-        socket_path=upstream.local_bind_socket_path,
-        socket_mode=upstream.local_bind_socket_mode,
-        refused=ref.refused,
-        envoy_listener_json=ref.destination.settings.envoy_listener_json,
-    )
 
 
 def destination_of(upstream: refs.ExplicitUpstreamRef) -> Destination:
