@@ -1,0 +1,120 @@
+"""Where a service's sidecars are, how healthy they are, and which addresses stand for the service."""
+
+from __future__ import annotations
+
+import pytest
+
+from pellucid.derive.instances import (
+    Endpoint,
+    direct_addresses,
+    endpoints,
+    mesh_services,
+    typical_services,
+    virtual_addresses,
+)
+from pellucid.model.checks import CheckStatus
+from pellucid.model.config_entries import ProxyDefaults
+from pellucid.model.identity import VirtualAddress
+from pellucid.model.services import Proxy, ServiceAddress, TransparentProxyConfig, Weights
+from pellucid.state.mesh_tables import CONFIG_ENTRIES, VIRTUAL_ADDRESSES
+from pellucid.state.tables import Put
+from tests.derive.mesh_world import MeshWorld, app, check, gone, sidecar
+
+
+@pytest.fixture
+def world() -> MeshWorld:
+    return MeshWorld()
+
+
+def test_endpoints_are_sidecars_in_order_of_address(world: MeshWorld) -> None:
+    world.commit(
+        app("db"), sidecar("db", "two", address="10.0.0.2"), sidecar("db", "one", address="10.0.0.1")
+    )
+    assert world.ask(endpoints, "db") == (
+        Endpoint("10.0.0.1", 20000, healthy=True),
+        Endpoint("10.0.0.2", 20000, healthy=True),
+    )
+
+
+def test_a_sidecar_without_an_address_is_at_its_node(world: MeshWorld) -> None:
+    world.commit(sidecar("db", address=""))
+    assert world.ask(endpoints, "db") == (Endpoint("10.0.0.1", 20000, healthy=True),)
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy", "weight"),
+    [
+        (CheckStatus.PASSING, True, 5),
+        (CheckStatus.WARNING, True, 2),
+        (CheckStatus.CRITICAL, False, 5),
+    ],
+)
+def test_health_decides_about_traffic_and_weight(
+    world: MeshWorld, status: CheckStatus, healthy: bool, weight: int
+) -> None:
+    world.commit(sidecar("db", weights=Weights(5, 2)), check(status, "db-sidecar-proxy"))
+    assert world.ask(endpoints, "db") == (Endpoint("10.0.0.9", 20000, healthy, weight),)
+
+
+def test_a_sick_node_makes_its_instances_sick(world: MeshWorld) -> None:
+    world.commit(sidecar("db"), check(CheckStatus.CRITICAL))
+    (only,) = world.ask(endpoints, "db")
+    assert not only.healthy
+
+
+def test_weights_are_kept_within_what_envoy_takes(world: MeshWorld) -> None:
+    world.commit(sidecar("db", "heavy", weights=Weights(9_999, 1)))
+    assert world.ask(endpoints, "db")[0].weight == 128
+    world.commit(sidecar("db", "heavy", weights=Weights(0, 1)))
+    assert world.ask(endpoints, "db")[0] == Endpoint("10.0.0.9", 20000, healthy=False, weight=1)
+
+
+def test_one_health_change_among_a_thousand_services_runs_a_constant_number_of_queries() -> None:
+    counts = []
+    for size in (10, 1_000):
+        world = MeshWorld()
+        world.commit(*(change for n in range(size) for change in (app(f"s{n}"), sidecar(f"s{n}"))))
+        for n in range(size):
+            world.watch(endpoints, f"s{n}")
+            world.watch(virtual_addresses, f"s{n}")
+        counts.append(world.evaluated_by(check(CheckStatus.CRITICAL, "s3-sidecar-proxy")))
+        assert [args for args, *_ in world.told] == ["s3"]
+    assert counts[0] == counts[1] == 2
+
+
+def test_virtual_addresses_are_the_allocated_and_the_tagged(world: MeshWorld) -> None:
+    tagged = {"virtual": ServiceAddress("10.96.0.7", 80), "lan": ServiceAddress("192.168.0.7")}
+    world.commit(sidecar("db", tagged_addresses=tagged), Put(VIRTUAL_ADDRESSES, VirtualAddress("db", 1)))
+    assert world.ask(virtual_addresses, "db") == ("10.96.0.7", "240.0.0.1", "fd70:656c:6c75::1")
+
+
+def test_a_tagged_name_is_no_address(world: MeshWorld) -> None:
+    world.commit(sidecar("db", tagged_addresses={"virtual": ServiceAddress("db.internal")}))
+    assert world.ask(virtual_addresses, "db") == ()
+
+
+def test_addresses_are_direct_only_while_an_instance_asks_for_it(world: MeshWorld) -> None:
+    asks = Proxy(
+        destination_service_name="db", transparent_proxy=TransparentProxyConfig(dialed_directly=True)
+    )
+    world.commit(sidecar("db", "one", asks, address="10.0.0.1"), sidecar("db", "two", address="10.0.0.2"))
+    assert world.ask(direct_addresses, "db") == ("10.0.0.1",)
+    world.commit(sidecar("db", "one", address="10.0.0.1"))
+    assert world.ask(direct_addresses, "db") == ()
+
+
+def test_defaults_can_make_every_address_direct(world: MeshWorld) -> None:
+    defaults = ProxyDefaults(name="global", transparent_proxy=TransparentProxyConfig(dialed_directly=True))
+    world.commit(sidecar("db"), Put(CONFIG_ENTRIES, defaults))
+    assert world.ask(direct_addresses, "db") == ("10.0.0.9",)
+
+
+def test_names_of_services_move_only_when_one_appears_or_vanishes(world: MeshWorld) -> None:
+    world.commit(app("web"), app("db"), sidecar("db"), app("consul"))
+    world.watch(mesh_services)
+    world.watch(typical_services)
+    assert world.ask(mesh_services) == ("db",)
+    assert world.ask(typical_services) == ("db", "web")
+    assert world.evaluated_by(app("web", "web-2"), sidecar("db", "another")) == 0
+    assert world.evaluated_by(gone("another"), gone("db-sidecar-proxy")) == 1
+    assert world.ask(mesh_services) == ()
