@@ -84,7 +84,7 @@ class Certificates:
 
     async def run(self) -> None:
         """Renew what is due, follow rotations, prune roots: until cancelled."""
-        prune_at = self._clock() + PRUNE_INTERVAL_SECONDS
+        prune_at = self._clock()
         while True:
             self._changed.clear()
             self._follow_configuration()
@@ -92,7 +92,7 @@ class Certificates:
             wait = self._renew()
             if self._clock() >= prune_at:
                 await self._prune()
-                prune_at = self._clock() + PRUNE_INTERVAL_SECONDS
+                prune_at = self._clock()
             try:
                 async with asyncio.timeout(min(wait, PRUNE_INTERVAL_SECONDS)):
                     await self._changed.wait()
