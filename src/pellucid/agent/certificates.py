@@ -92,7 +92,7 @@ class Certificates:
             wait = self._renew()
             if self._clock() >= prune_at:
                 await self._prune()
-                prune_at = self._clock()
+                prune_at = self._clock() + PRUNE_INTERVAL_SECONDS
             try:
                 async with asyncio.timeout(min(wait, PRUNE_INTERVAL_SECONDS)):
                     await self._changed.wait()

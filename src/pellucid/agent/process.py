@@ -116,7 +116,9 @@ class Agent:
             dns_listeners = _bind("DNS", configuration.listeners.dns)
             mesh_dns_listeners = _bind("mesh DNS (pellucid.mesh_dns_port)", configuration.listeners.mesh_dns)
             app = App(self._api_context(log, engine, certificates, health, ads), SystemRandom())
-            http = HttpServer(app, Limits(configuration.http.max_connections_per_client))
+            http = HttpServer(
+                app, Limits(connections_per_client=configuration.http.max_connections_per_client)
+            )
             await open_http(http, configuration)
             await ads.start()
             async with asyncio.TaskGroup() as tasks:
