@@ -7,10 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
 
 from pellucid.model.config_entries import ServiceDefaults
-from pellucid.model.services import Proxy
+from pellucid.model.services import Proxy, Upstream
 from pellucid.state.mesh_tables import CONFIG_ENTRIES
 from pellucid.state.tables import Put
 from tests.xds import sidecar
@@ -150,6 +153,56 @@ async def test_a_deny_ends_responses_under_way_of_that_source_and_no_others(http
         http.mesh.intend("app", a="deny")
         await a.ended()
     assert b"hello" in await b.read()
+
+
+async def test_a_deny_ends_a_grpc_stream_under_way(tmp_path: Path) -> None:
+    mesh, local_port = Mesh(), sidecar.free_port()
+    mesh.commit(Put(CONFIG_ENTRIES, ServiceDefaults(name="app", protocol="grpc")))
+    upstream = Upstream("app", local_bind_port=local_port, config={"protocol": "grpc"})
+    calling = Proxy(destination_service_name="a", upstreams=(upstream,))
+    mesh.register("a", proxy=calling, port=sidecar.free_port())
+    async with (
+        _grpc_application() as app_port,
+        serving(mesh) as (_, xds_port),
+        sidecar.envoy(xds_port, "app-sidecar-proxy", tmp_path),
+        sidecar.envoy(xds_port, "a-sidecar-proxy", tmp_path),
+        grpc.aio.insecure_channel(f"127.0.0.1:{local_port}") as channel,
+    ):
+        called = Proxy(destination_service_name="app", local_service_port=app_port)
+        mesh.register("app", proxy=called, port=sidecar.free_port())
+        health = health_pb2_grpc.HealthStub(channel)
+        while await _status(health) is not grpc.StatusCode.OK:
+            pass
+        watching = health.Watch(health_pb2.HealthCheckRequest())
+        assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
+        mesh.intend("app", a="deny")
+        with pytest.raises(grpc.aio.AioRpcError):
+            await watching.read()
+        while await _status(health) is not grpc.StatusCode.PERMISSION_DENIED:
+            pass
+
+
+@contextlib.asynccontextmanager
+async def _grpc_application() -> AsyncIterator[int]:
+    """A server of the health service, whose `Watch` is a stream without end; gives its port."""
+    server = grpc.aio.server()
+    servicer = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(0)
+
+
+async def _status(health: health_pb2_grpc.HealthStub) -> grpc.StatusCode:
+    try:
+        await health.Check(health_pb2.HealthCheckRequest())
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
 
 
 async def test_a_peer_that_speaks_no_tls_does_not_reach_the_application(tcp: Scene) -> None:

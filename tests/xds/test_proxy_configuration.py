@@ -145,13 +145,15 @@ def test_listeners_of_explicit_upstreams_are_named_as_consul_names_them() -> Non
             local_bind_address="::1",
             local_bind_port=2,
         ),
-        Upstream(destination_name="api", local_bind_socket_path="/run/api.sock"),
+        Upstream(destination_name="api", local_bind_socket_path="/run/api.sock", config={"protocol": "http"}),
         Upstream(destination_name="unbound"),
     )
     mesh = Mesh()
     mesh.register("web", proxy=Proxy(destination_service_name="web", upstreams=upstreams))
     own = {"public_listener:127.0.0.1:20000", "allowed_sources"}
-    assert names(mesh, "web", ResourceType.LISTENER) - own == {
+    found = names(mesh, "web", ResourceType.LISTENER)
+    assert {one(mesh, "web", ResourceType.LISTENER, name).name for name in found} == found
+    assert found - own == {
         "far?dc=dc2:127.0.0.1:9191",
         "prepared_query:near:::1:2",
         "api:/run/api.sock",
