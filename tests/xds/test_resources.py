@@ -76,8 +76,8 @@ def test_any_address_is_listened_on_for_ipv6_too() -> None:
 
 
 def test_exposed_paths_are_named_by_their_letters_and_digits() -> None:
-    assert ExposedPath("::", 21500, "/grpc.health.v1.Health/Check").name == (
-        "exposed_path_grpchealthv1HealthCheck:::::21500"
+    assert ExposedPath("10.0.0.1", 21500, "/grpc.health.v1.Health/Check").name == (
+        "exposed_path_grpchealthv1HealthCheck:10.0.0.1:21500"
     )
 
 
