@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 PRUNE_INTERVAL_SECONDS = 3600.0
 """How often rotated-out roots are looked at, as Consul does."""
 
+LOOK_AT_CLOCK_SECONDS = 30.0
+"""The longest wait for a renewal: the clock may have jumped, or the machine have slept."""
+
 RETRY_SECONDS = 5.0
 """How long a renewal that could not be signed waits before it is tried again."""
 
@@ -94,7 +97,7 @@ class Certificates:
                 await self._prune()
                 prune_at = self._clock() + PRUNE_INTERVAL_SECONDS
             try:
-                async with asyncio.timeout(min(wait, PRUNE_INTERVAL_SECONDS)):
+                async with asyncio.timeout(min(wait, LOOK_AT_CLOCK_SECONDS)):
                     await self._changed.wait()
             except TimeoutError:
                 continue

@@ -7,9 +7,9 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from dnslib import RR, A, DNSRecord
+from dnslib import RCODE, RR, A, DNSRecord
 
-from pellucid.dataplane.namespace.dns_relay import dns_relay
+from pellucid.dataplane.namespace.dns_relay import LastAnswers, dns_relay
 from pellucid.dataplane.namespace.name_resolution import NameServers
 
 
@@ -81,6 +81,26 @@ async def test_answers_of_many_queries_at_once_are_not_mixed_up(relay_port: int)
     assert [address for _, address in answers] == [
         "240.0.0.1" if name.endswith("consul") else "192.0.2.1" for name in names
     ]
+
+
+def test_while_a_server_is_away_its_last_answer_is_given_again_to_the_same_question() -> None:
+    answers = LastAnswers()
+    first, again = DNSRecord.question("hello.consul"), DNSRecord.question("hello.consul")
+    reply = first.reply()
+    reply.add_answer(RR("hello.consul", rdata=A("240.0.0.1")))
+    answers.remember(bytes(first.pack()), bytes(reply.pack()))
+    recalled = DNSRecord.parse(answers.recall(bytes(again.pack())))
+    assert (recalled.header.id, str(recalled.a.rdata)) == (again.header.id, "240.0.0.1")
+    assert answers.recall(bytes(DNSRecord.question("other.consul").pack())) == b""
+
+
+def test_a_failure_is_not_remembered_as_an_answer() -> None:
+    answers = LastAnswers()
+    query = DNSRecord.question("hello.consul")
+    failed = query.reply()
+    failed.header.rcode = RCODE.SERVFAIL
+    answers.remember(bytes(query.pack()), bytes(failed.pack()))
+    assert answers.recall(bytes(query.pack())) == b""
 
 
 async def test_a_server_that_is_not_there_leaves_the_relay_working(relay_port: int) -> None:

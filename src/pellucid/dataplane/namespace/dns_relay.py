@@ -1,9 +1,13 @@
-"""Carries DNS queries from sockets inside a workload's namespace to the servers outside, and answers back."""
+"""Carries DNS queries from sockets inside a workload's namespace to the servers outside, and answers back.
+
+While a server does not answer, the last answer it gave is given again: sidecars go on without the agent, and
+so names must.
+Source: RFC 8767, serving stale data to improve DNS resiliency.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +18,8 @@ from pellucid.dataplane.namespace.relay import Streams, join_streams, open_addre
 
 _ANSWER_WITHIN_S = 5.0
 _MOST_OUTSTANDING = 1024
+_MOST_REMEMBERED = 1024
+_NOERROR, _NXDOMAIN = 0, 3
 
 
 @asynccontextmanager
@@ -36,6 +42,7 @@ class _Queries(asyncio.DatagramProtocol):
 
     def __init__(self, servers: NameServers) -> None:
         self._servers = servers
+        self._last_answers = LastAnswers()
         self._outstanding: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: Any) -> None:
@@ -48,9 +55,35 @@ class _Queries(asyncio.DatagramProtocol):
             task.add_done_callback(self._outstanding.discard)
 
     async def _forward(self, query: bytes, client: Any) -> None:
-        with contextlib.suppress(OSError, TimeoutError):
+        try:
             answer = await _ask(self._servers.for_query(query), query)
+            self._last_answers.remember(query, answer)
+        except (OSError, TimeoutError):
+            answer = self._last_answers.recall(query)
+        if answer:
             self._transport.sendto(answer, client)
+
+
+class LastAnswers:
+    """What each question was last answered, for questions asked again in the same words."""
+
+    def __init__(self) -> None:
+        self._answers: dict[bytes, bytes] = {}
+
+    def remember(self, query: bytes, answer: bytes) -> None:
+        """Keep an answer that says something; past a number, the one not renewed for longest is dropped."""
+        question = query[2:]
+        if len(answer) < 4 or answer[3] & 0x0F not in (_NOERROR, _NXDOMAIN):
+            return
+        self._answers.pop(question, None)
+        self._answers[question] = answer[2:]
+        if len(self._answers) > _MOST_REMEMBERED:
+            del self._answers[next(iter(self._answers))]
+
+    def recall(self, query: bytes) -> bytes:
+        """The answer to this very query; empty if there was none."""
+        answer = self._answers.get(query[2:])
+        return query[:2] + answer if answer else b""
 
 
 class _Answer(asyncio.DatagramProtocol):
