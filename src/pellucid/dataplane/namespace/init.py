@@ -23,6 +23,7 @@ from pellucid.dataplane.namespace.protocol import (
     FIRST_PASSED_FD,
     STREAMS,
     Channel,
+    Credentials,
     Dial,
     Done,
     Exited,
@@ -37,8 +38,9 @@ from pellucid.dataplane.namespace.protocol import (
 )
 
 _DIAL_TIMEOUT_S = 2.0
-# Any directory that exists everywhere: it is covered for a moment, before anybody else is in here.
-_STAGING = "/tmp"  # noqa: S108
+# A directory that exists everywhere and has none of the files in it: it is covered for a moment, before
+# anybody else is in here.
+_STAGING = "/proc"
 _decoder = msgspec.json.Decoder(Request)
 
 
@@ -164,7 +166,6 @@ def listen(request: Listen) -> socket.socket:
 
 def start(request: Spawn, fds: Sequence[int]) -> subprocess.Popen[bytes]:
     """Raises OSError, subprocess.SubprocessError."""
-    who = request.credentials
     stdin, stdout, stderr = _standard_streams(request, fds)
     return subprocess.Popen(
         request.arguments,
@@ -176,9 +177,6 @@ def start(request: Spawn, fds: Sequence[int]) -> subprocess.Popen[bytes]:
         stderr=stderr,
         pass_fds=fds[STREAMS[request.background] :],
         start_new_session=request.background,
-        user=None if who is None else who.uid,
-        group=None if who is None else who.gid,
-        extra_groups=None if who is None else who.groups,
         preexec_fn=lambda: _confine(request),
     )
 
@@ -190,17 +188,24 @@ def _standard_streams(request: Spawn, fds: Sequence[int]) -> tuple[int, int, int
 
 
 def _confine(request: Spawn) -> None:
-    """Give up, in the new process, what it must not have."""
+    """Give up, in the new process, what it must not have; the user last, for the rest needs rights."""
+    for capability in request.drop_capabilities:
+        syscalls.drop_from_bounding_set(capability)
     if request.seen_as is not None:
-        uid, gid = os.getuid(), os.getgid()
-        syscalls.unshare(syscalls.CLONE_NEWUSER)
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{request.seen_as.uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{request.seen_as.gid} {gid} 1")
-        syscalls.forbid_new_privileges()
-    if os.getuid() == 0:
-        for capability in request.drop_capabilities:
-            syscalls.drop_from_bounding_set(capability)
+        _see_ourselves_as(request.seen_as)
+    if request.credentials is not None:
+        os.setgroups(request.credentials.groups)
+        os.setgid(request.credentials.gid)
+        os.setuid(request.credentials.uid)
+
+
+def _see_ourselves_as(who: Credentials) -> None:
+    uid, gid = os.getuid(), os.getgid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{who.uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{who.gid} {gid} 1")
+    syscalls.forbid_new_privileges()
 
 
 def main() -> None:

@@ -26,6 +26,10 @@ class AgentError(Exception):
     """The agent cannot be reached, or refused."""
 
 
+class AgentRefusedError(AgentError):
+    """The agent was reached, and refused; with its own words."""
+
+
 class AgentAddress(msgspec.Struct, frozen=True):
     """Where the agent's HTTP API is, and how to speak to it.
 
@@ -61,11 +65,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def register_service(agent: AgentAddress, registration: dict[str, Any]) -> str:
-    """Register a service with its sidecar; replaces checks of an earlier registration.
+    """Register a service with its sidecar, in place of an earlier registration of that id if there is one.
 
     Returns the credential of the workload, "" if the agent gives none. Raises AgentError.
     """
-    answer = call(agent, "PUT", "/v1/agent/service/register?replace-existing-checks=true", registration)
+    options = "replace-existing-checks=true&pellucid-credential=new"
+    answer = call(agent, "PUT", f"/v1/agent/service/register?{options}", registration)
     return answer.headers.get(CREDENTIAL_HEADER.lower(), "")
 
 
@@ -97,7 +102,7 @@ def call(agent: AgentAddress, method: str, path: str, body: dict[str, Any] | Non
         connection.close()
     if response.status >= 400:
         said = content[:_LONGEST_ERROR].decode(errors="replace").strip()
-        raise AgentError(f"the agent at {agent} answered {response.status} to {method} {path}: {said}")
+        raise AgentRefusedError(f"the agent at {agent} answered {response.status} to {method} {path}: {said}")
     return Answer({name.lower(): value for name, value in response.getheaders()}, content)
 
 

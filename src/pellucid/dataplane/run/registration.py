@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pellucid.dataplane.namespace.fabric_addresses import FabricPlace
 from pellucid.dataplane.namespace.listening import is_listening
 from pellucid.dataplane.namespace.workload_namespace import WorkloadNamespace
-from pellucid.dataplane.run.agent_api import AgentError, deregister_service, register_service, update_check
+from pellucid.dataplane.run.agent_api import (
+    AgentError,
+    AgentRefusedError,
+    deregister_service,
+    register_service,
+    update_check,
+)
 from pellucid.dataplane.run.guardian import Orders
 from pellucid.dataplane.run.guarding import Guardian
 from pellucid.dataplane.run.service_definition import TTL_S, service_definition, workload_ids
@@ -26,6 +33,7 @@ class WorkloadRegistration:
         self._place = place
         self._guardian = guardian
         self._registered = False
+        self._complained = False
         self.ids = workload_ids(settings, place)
 
     async def enter(self) -> str:
@@ -79,6 +87,15 @@ class WorkloadRegistration:
             for check, passing in seen.items():
                 status, output = ("passing", "listening") if passing else ("critical", "not listening")
                 await asyncio.to_thread(update_check, self._settings.agent, check, status, output)
+        except AgentRefusedError as refusal:
+            self._complain_once(refusal)
+            return False
         except AgentError:
             return False
         return True
+
+    def _complain_once(self, refusal: AgentRefusedError) -> None:
+        if not self._complained:
+            self._complained = True
+            advice = "if it was restarted without its data, end this run and start it again"
+            print(f"pellucid run: {refusal}; {advice}", file=sys.stderr)
