@@ -81,6 +81,7 @@ class Measurements:
             "derive.cut_off": counts.cut_off,
             "derive.verified": counts.verified,
             "xds.server.responses": sent.responses,
+            "xds.server.resources": sent.resources,
             "xds.server.bytes": sent.bytes,
             "xds.server.acks": sent.acks,
             "xds.server.nacks": sent.nacks,
