@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,8 +26,12 @@ pytestmark = pytest.mark.root
 APPLICATION = 65_534
 """The uid whose connections are redirected."""
 OUTSIDE = "192.0.2.1"
-EMPTY_REPLY, OK = 52, 0
-"""Exit codes of curl."""
+OK, CLOSED = "ok", "closed"
+EXIT_CODES = {0: OK, 52: CLOSED, 56: CLOSED}
+"""What curl's exit codes mean; a connection that is closed after curl has written counts as reset."""
+
+OUT_OF_REACH = MeshEntry(transparent_proxy=TransparentProxyMeshConfig(mesh_destinations_only=True))
+"""Turns off what lies outside the mesh."""
 
 CLIENT = Proxy(
     destination_service_name="client",
@@ -47,19 +52,59 @@ class Namespace:
         process = await asyncio.create_subprocess_exec(*self.inside, *command)
         assert await process.wait() == 0, command
 
-    async def curl(self, host: str, port: int = 80) -> int:
-        """curl's exit code for a request that the application sends."""
+    async def curl(self, host: str, port: int = 80) -> str:
+        """What comes of a request that the application sends."""
         url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
         arguments = ("curl", "-s", "-o", "/dev/null", "--max-time", "5", "--noproxy", "*", url)
         process = await asyncio.create_subprocess_exec(
             *self.inside, "setpriv", f"--reuid={APPLICATION}", "--clear-groups", *arguments
         )
-        return await process.wait()
+        code = await process.wait()
+        return EXIT_CODES.get(code, f"curl ended with {code}")
 
-    async def until(self, code: int, host: str, port: int = 80) -> None:
-        """Returns when curl ends with this code."""
-        while await self.curl(host, port) != code:
+    async def until(self, outcome: str, host: str, port: int = 80) -> None:
+        """Returns when requests end like this."""
+        while await self.curl(host, port) != outcome:
             pass
+
+
+class KeptConnection:
+    """One connection of the application, over which it sends request after request."""
+
+    PROGRAM = r"""
+exec 3<>"/dev/tcp/$0/80"
+while read -r _; do
+    printf 'HEAD / HTTP/1.1\r\nHost: app\r\n\r\n' >&3
+    read -r _ status _ <&3 && echo "$status" || exit
+    while read -r line <&3 && [ "$line" != $'\r' ]; do :; done
+done
+"""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def opened(cls, namespace: Namespace, host: str) -> AsyncIterator[KeptConnection]:
+        process = await asyncio.create_subprocess_exec(
+            *namespace.inside,
+            *("setpriv", f"--reuid={APPLICATION}", "--clear-groups"),
+            *("bash", "-c", cls.PROGRAM, host),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield cls(process)
+        finally:
+            process.kill()
+            await process.wait()
+
+    async def get(self) -> str:
+        """The status of one more request; empty if the connection has been closed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        return (await self._process.stdout.readline()).decode().strip()
 
 
 @pytest.fixture
@@ -87,7 +132,7 @@ async def namespace() -> AsyncIterator[Namespace]:
 
 @contextlib.asynccontextmanager
 async def _web_server(namespace: Namespace, directory: Path) -> AsyncIterator[None]:
-    command = ("python3", "-m", "http.server", "8080", "--directory", str(directory))
+    command = (sys.executable, "-m", "http.server", "8080", "-p", "HTTP/1.1", "--directory", str(directory))
     process = await asyncio.create_subprocess_exec(
         *namespace.inside, *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
@@ -136,23 +181,22 @@ async def test_an_explicit_upstream_is_reached_by_its_local_port(mesh: Mesh, nam
 
 
 async def test_a_denied_upstream_is_refused_at_the_source(mesh: Mesh, namespace: Namespace) -> None:
-    assert await namespace.curl(virtual_ipv4(3)) == EMPTY_REPLY
+    assert await namespace.curl(virtual_ipv4(3)) == CLOSED
     mesh.intend("hello", client="deny")
-    await namespace.until(EMPTY_REPLY, virtual_ipv4(2))
-    await namespace.until(EMPTY_REPLY, "127.0.0.1", 9191)
+    await namespace.until(CLOSED, virtual_ipv4(2))
+    await namespace.until(CLOSED, "127.0.0.1", 9191)
 
 
 async def test_a_virtual_address_of_nobody_is_refused(mesh: Mesh, namespace: Namespace) -> None:
-    assert await namespace.curl(virtual_ipv4(99)) == EMPTY_REPLY
-    assert await namespace.curl(virtual_ipv6(99)) == EMPTY_REPLY
+    assert await namespace.curl(virtual_ipv4(99)) == CLOSED
+    assert await namespace.curl(virtual_ipv6(99)) == CLOSED
 
 
 async def test_the_world_outside_is_reached_unless_the_mesh_keeps_to_itself(
     mesh: Mesh, namespace: Namespace
 ) -> None:
     assert await namespace.curl(OUTSIDE, 8080) == OK
-    entry = MeshEntry(transparent_proxy=TransparentProxyMeshConfig(mesh_destinations_only=True))
-    mesh.commit(Put(CONFIG_ENTRIES, entry))
+    mesh.commit(Put(CONFIG_ENTRIES, OUT_OF_REACH))
     while await namespace.curl(OUTSIDE, 8080) == OK:
         pass
     assert await namespace.curl(virtual_ipv4(2)) == OK
@@ -179,6 +223,22 @@ async def test_an_instance_is_dialled_directly_only_while_it_asks_for_that(
     while await namespace.curl(instance, 20002) == OK:
         pass
     assert await namespace.curl(virtual_ipv4(2)) == OK
+
+
+async def test_an_open_connection_outlives_changes_that_do_not_concern_it(
+    mesh: Mesh, namespace: Namespace
+) -> None:
+    async with KeptConnection.opened(namespace, virtual_ipv4(2)) as kept:
+        assert await kept.get() == "200"
+        mesh.register("new", port=20004, number=4)
+        mesh.rotate("client")
+        mesh.rotate("hello")
+        mesh.intend("new", client="deny")
+        # The last change has arrived when it has an effect, and so have those before it.
+        mesh.commit(Put(CONFIG_ENTRIES, OUT_OF_REACH))
+        while await namespace.curl(OUTSIDE, 8080) == OK:
+            pass
+        assert await kept.get() == "200"
 
 
 async def test_ipv6_turned_off_takes_nothing_from_ipv4(namespace: Namespace, tmp_path: Path) -> None:
