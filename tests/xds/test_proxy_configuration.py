@@ -194,6 +194,16 @@ def test_without_a_certificate_only_the_secret_waits(mesh: Mesh) -> None:
     assert outbound(mesh, "web").name == OUTBOUND
 
 
+@pytest.mark.parametrize(
+    ("registered", "bound"), [("10.0.0.7", "10.0.0.7"), ("", "0.0.0.0"), ("host.example", "0.0.0.0")]
+)
+def test_the_public_listener_binds_to_the_registered_address_if_it_is_one(
+    mesh: Mesh, registered: str, bound: str
+) -> None:
+    mesh.register("web", proxy=transparent("web"), address=registered)
+    assert f"public_listener:{bound}:20000" in names(mesh, "web", ResourceType.LISTENER)
+
+
 # Settings
 
 

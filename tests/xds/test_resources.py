@@ -86,3 +86,9 @@ def test_filter_chains_stand_in_the_order_of_their_first_address_as_text() -> No
     listener = message_of(OutboundListener(15001, captured))
     first = [chain.filter_chain_match.prefix_ranges[0] for chain in listener.filter_chains[:3]]
     assert [prefix.address_prefix for prefix in first] == ["10.0.0.1", "240.0.0.10", "240.0.0.9"]
+
+
+def test_an_application_at_a_host_name_is_looked_up(tmp_path: Path) -> None:
+    cluster = message_of(LocalApp(address="app.example", port=8080))
+    assert cluster.type == cluster.STRICT_DNS
+    assert refusal([cluster], tmp_path) == ""

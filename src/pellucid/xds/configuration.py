@@ -40,6 +40,7 @@ from pellucid.xds.refs import (
     UpstreamRef,
 )
 from pellucid.xds.resources import build
+from pellucid.xds.resources.messages import is_ip
 from pellucid.xds.resources.routes import PUBLIC_ROUTES
 from pellucid.xds.shared import Ref, Refs, SharedResource
 from pellucid.xds.types import ResourceType
@@ -225,8 +226,9 @@ def _endpoints(db: Db, effective: EffectiveProxy) -> Mapping[str, Ref]:
 def _own_listeners(db: Db, instance: Service, effective: EffectiveProxy) -> dict[str, Ref]:
     settings, access = effective.settings, callers(db, _service(effective))
     by_hand = settings.envoy_public_listener_json
+    registered = settings.bind_address or instance.address
     public = PublicListener(
-        address=settings.bind_address or instance.address or _ANY_IPV4,
+        address=registered if is_ip(registered) else _ANY_IPV4,
         port=settings.bind_port or instance.port,
         protocol=effective.protocol,
         envoy_listener_json=by_hand,

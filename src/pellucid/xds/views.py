@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
 
 from pellucid.derive import instances
 from pellucid.derive.engine import Db
@@ -20,6 +19,7 @@ from pellucid.rules.proxy_config import DEFAULT_CONNECT_TIMEOUT_MS
 from pellucid.rules.virtual import IPV4_POOL, IPV6_POOL, number_of
 from pellucid.xds import refs
 from pellucid.xds.resources import View
+from pellucid.xds.resources.messages import is_ip
 from pellucid.xds.shared import Ref
 from pellucid.xds.view import (
     AllowedSources,
@@ -115,18 +115,9 @@ def _endpoints(db: Db, ref: refs.EndpointsRef) -> Endpoints:
         tuple(
             Endpoint(found.address, found.port, found.healthy, found.weight)
             for found in known
-            if _is_ip(found.address)
+            if is_ip(found.address)  # EDS takes no host names
         ),
     )
-
-
-def _is_ip(address: str) -> bool:
-    """EDS takes no host names."""
-    try:
-        ip_address(address)
-    except ValueError:
-        return False
-    return True
 
 
 # The way in

@@ -15,7 +15,14 @@ from google.protobuf import duration_pb2
 
 from pellucid.model.config_entries import UpstreamConfig
 from pellucid.xds.resources import escape_hatch
-from pellucid.xds.resources.messages import from_server, milliseconds, packed, pipe_address, socket_address
+from pellucid.xds.resources.messages import (
+    from_server,
+    is_ip,
+    milliseconds,
+    packed,
+    pipe_address,
+    socket_address,
+)
 from pellucid.xds.resources.tls import upstream_tls
 from pellucid.xds.view import (
     ALLOWED_SOURCES,
@@ -37,6 +44,8 @@ def local_app(view: LocalApp) -> cluster_pb2.Cluster:
         return escape_hatch.cluster(view.envoy_cluster_json, "envoy_local_cluster_json")
     address = pipe_address(view.socket_path) if view.socket_path else socket_address(view.address, view.port)
     cluster = _static(view.name, address, view.connect_timeout_ms)
+    if not view.socket_path and not is_ip(view.address):
+        cluster.type = cluster_pb2.Cluster.STRICT_DNS
     _speak(cluster, view.protocol)
     return cluster
 

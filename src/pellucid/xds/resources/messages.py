@@ -28,6 +28,15 @@ def socket_address(ip: str, port: int) -> address_pb2.Address:
     return address_pb2.Address(socket_address=address_pb2.SocketAddress(address=ip, port_value=port))
 
 
+def is_ip(address: str) -> bool:
+    """False for host names, which only DNS clusters take."""
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
 def pipe_address(path: str, mode: int = 0) -> address_pb2.Address:
     """A unix socket. mode: its permission bits, 0 for the process's own."""
     return address_pb2.Address(pipe=address_pb2.Pipe(path=path, mode=mode))
