@@ -9,7 +9,7 @@ it sees the index rise; tombstones are bounded, and `floor` is the stamp of what
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any, TypeVar, cast
 
@@ -80,8 +80,8 @@ class Snapshot:
 
     revision: int = 0
     floor: int = 0
-    _tables: Map[str, Contents] = Map()
-    _tombstones: Map[Place, int] = Map()
+    _tables: Map[str, Contents] = field(default=Map(), repr=False)
+    _tombstones: Map[Place, int] = field(default=Map(), repr=False)
 
     # Reading
 
