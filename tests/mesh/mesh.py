@@ -26,9 +26,9 @@ PELLUCID = (sys.executable, "-m", "pellucid")
 READY = "agent running!"
 
 
-def eventually(holds: Callable[[], T], what: str) -> T:
+def eventually(holds: Callable[[], T], what: str, *, within: float = PATIENCE_S) -> T:
     """The first true value; for what nobody announces. How long it takes is no assertion."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + within
     while not (value := holds()):
         assert time.monotonic() < deadline, f"never came true: {what}"
         time.sleep(0.02)
