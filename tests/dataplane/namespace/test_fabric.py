@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.dataplane.namespace.fabric import joined_fabric
+from pellucid.dataplane.namespace.workload_namespace import NamespaceError
 
 pytestmark = pytest.mark.root
 
@@ -110,3 +111,13 @@ def test_a_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"), joined_fabric(tmp_path, rootless=False):
         pass
     assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 1000, 1000)
+    with (
+        pytest.raises(NamespaceError, match="belongs to another user"),
+        joined_fabric(tmp_path, rootless=False),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -249,6 +249,17 @@ def test_what_is_outside_the_mesh_is_reached_through_the_uplink_only(runner: Run
         server.server_close()
 
 
+def test_modules_in_the_current_directory_are_not_run(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "selectors.py").write_text("print('taken over')")
+    (tmp_path / "msgspec.py").write_text("print('taken over')")
+    inside = runner.command("sh", "-c", "echo harmless")
+    inside[1:1] = ["-P"]
+    done = subprocess.run(
+        inside, cwd=tmp_path, env=runner.environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "harmless\n"), done.stderr
+
+
 def test_the_host_is_untouched_during_and_after_a_run(runner: Runner) -> None:
     before = host_state()
     run = runner.start(*WAIT)

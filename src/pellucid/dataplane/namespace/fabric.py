@@ -38,15 +38,19 @@ from pellucid.dataplane.namespace.workload_namespace import (
     forbidden,
 )
 
-# Addresses are unique by their numbers; nobody need wait a second to see whether they are.
-_USABLE_AT_ONCE = {"net/ipv6/conf/default/accept_dad": "0"}
+_IPV6_AT_ONCE = {
+    "net/ipv6/conf/all/disable_ipv6": "0",
+    "net/ipv6/conf/default/disable_ipv6": "0",
+    # Addresses are unique by their numbers; nobody need wait a second to see whether they are.
+    "net/ipv6/conf/default/accept_dad": "0",
+}
 _KERNEL_PARAMETERS = {
     "net/ipv4/ip_forward": "1",
     "net/ipv6/conf/all/forwarding": "1",
     # Every refusal is to be heard.
     "net/ipv4/icmp_ratelimit": "0",
     "net/ipv6/icmp/ratelimit": "0",
-    **_USABLE_AT_ONCE,
+    **_IPV6_AT_ONCE,
 }
 
 
@@ -80,7 +84,7 @@ class Fabric:
 
     async def connect(self, workload: WorkloadNamespace) -> None:
         """Give the workload's namespace its link, addresses and routes. Raises NamespaceError."""
-        await workload.set_kernel_parameters(_USABLE_AT_ONCE)
+        await workload.set_kernel_parameters(_IPV6_AT_ONCE)
         await asyncio.to_thread(self._connect, workload.network.entering([]))
 
     async def lead_outside(
@@ -138,6 +142,11 @@ def _join(directory: Path, rootless: bool) -> Fabric:
 def _members(directory: Path) -> Iterator[list[Member]]:
     """The living members, ours to change; the file is locked meanwhile, and gone when nobody is left."""
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if directory.stat().st_uid != os.geteuid():
+        raise NamespaceError(
+            f"{directory} belongs to another user, who could lead us astray: remove it, or set "
+            "PELLUCID_RUNTIME_DIRECTORY to a directory of your own"
+        )
     path = directory / "fabric.json"
     with _locked(path) as file:
         members = [member for member in _read(file) if _holds_it(member)]

@@ -232,7 +232,8 @@ def _launching(channel_fd: int, owner: int | None) -> list[str]:
     unsharing = ["unshare", "--net", "--pid", "--mount-proc", "--kill-child", "--"]
     # The last of the chain to run outside dies with us; the first inside dies with it.
     dying = ["setpriv", "--pdeathsig", "KILL", "--"]
-    init = [sys.executable, "-m", "pellucid.dataplane.namespace.init", str(channel_fd)]
+    # -P: nothing from the directory we happen to be in.
+    init = [sys.executable, "-P", "-m", "pellucid.dataplane.namespace.init", str(channel_fd)]
     return [*entering, *dying, *unsharing, *init]
 
 

@@ -145,6 +145,13 @@ class Run:
 
 def _reached_program_already(number: int) -> bool:
     """The terminal sends its signals to everybody in the foreground, the program as well as us."""
-    with suppress(OSError):
-        return number in _FROM_KEYBOARD and os.tcgetpgrp(0) == os.getpgrp()
-    return False
+    if number not in _FROM_KEYBOARD:
+        return False
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)

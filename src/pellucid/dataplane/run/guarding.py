@@ -40,7 +40,8 @@ class Guardian:
 async def guardian() -> AsyncIterator[Guardian]:
     """A guardian as long as the block runs; at its end it carries out its last orders, if it has any."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pellucid.dataplane.run.guardian"),
+        # -P: nothing from the directory we happen to be in.
+        *(sys.executable, "-P", "-m", "pellucid.dataplane.run.guardian"),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
