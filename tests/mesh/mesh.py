@@ -335,6 +335,15 @@ def calling_workload(agent: Agent, name: str, *options: str) -> Iterator[Workloa
         yield workload
 
 
+@contextmanager
+def outside(*addresses: str) -> Iterator[Program]:
+    """An echo at port 8080 of these addresses, which is not in the mesh; it tells of each connection."""
+    command = (sys.executable, "-u", str(PROGRAMS / "echo.py"), "8080")
+    with program(sys.executable, str(PROGRAMS / "outside.py"), ",".join(addresses), *command) as running:
+        running.wait_for(lambda line: line == "listening")
+        yield running
+
+
 def stop_with(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
     """Signal a process and wait for its end; its exit code."""
     process.send_signal(number)

@@ -1,4 +1,4 @@
-"""Repeats what it hears, on TCP at the port given. Knows nothing of any mesh."""
+"""Repeats what it hears, on TCP at the port given; tells of each connection. Knows nothing of any mesh."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
+        print("a connection", flush=True)
         while data := self.request.recv(65_536):
             self.request.sendall(data)
 
@@ -20,4 +21,6 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 if __name__ == "__main__":
-    Server(("::", int(sys.argv[1])), Echo).serve_forever()
+    server = Server(("::", int(sys.argv[1])), Echo)
+    print("listening", flush=True)
+    server.serve_forever()
