@@ -11,6 +11,7 @@ import io
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 Connect = Callable[[], Awaitable[socket.socket]]
 """Opens a connection to the admin interface; raises OSError when nobody is there."""
@@ -67,18 +68,18 @@ class EnvoyAdmin:
             writer.close()
 
 
-class _Received(socket.socket):
+class _Received:
     """A finished answer, in the place of the socket that http.client reads from."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
 
-    def makefile(self, *_: object, **__: object) -> io.BytesIO:  # type: ignore[override]
+    def makefile(self, _mode: str) -> io.BytesIO:
         return io.BytesIO(self._answer)
 
 
 def _parse(answer: bytes) -> tuple[int, str]:
-    response = http.client.HTTPResponse(_Received(answer))
+    response = http.client.HTTPResponse(cast(socket.socket, _Received(answer)))
     try:
         response.begin()
         return response.status, response.read().decode(errors="replace")

@@ -23,7 +23,12 @@ def _intention_sources(entry: ConfigEntry) -> Iterable[str]:
     return {source.name for source in entry.sources} if isinstance(entry, ServiceIntentions) else ()
 
 
-NODES = Table.of("nodes", Node, lambda node: (node.name,))
+NODES = Table.of(
+    "nodes",
+    Node,
+    lambda node: (node.name,),
+    {"folded-name": lambda node: (node.name.lower(),), "address": lambda node: (node.address,)},
+)
 
 SERVICES = Table.of(
     "services",
@@ -36,6 +41,9 @@ SERVICES = Table.of(
         "id": lambda service: (service.id,),
         "connect": _connect_name,
         "typical": lambda service: (service.name,) if service.is_typical else (),
+        "folded-name": lambda service: (service.name.lower(),),
+        "folded-connect": lambda service: (name.lower() for name in _connect_name(service)),
+        "address": lambda service: (service.address,) if service.address else (),
     },
 )
 
@@ -78,7 +86,15 @@ CREDENTIALS = Table.of(
     "credentials", WorkloadCredential, lambda credential: (credential.node, credential.service_id)
 )
 
-VIRTUAL_ADDRESSES = Table.of("virtual-addresses", VirtualAddress, lambda address: (address.service,))
+VIRTUAL_ADDRESSES = Table.of(
+    "virtual-addresses",
+    VirtualAddress,
+    lambda address: (address.service,),
+    {
+        "folded-service": lambda address: (address.service.lower(),),
+        "number": lambda address: (address.number,),
+    },
+)
 
 MESH_TABLES: tuple[Table[Any], ...] = (
     NODES,

@@ -12,34 +12,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import grpc
-from envoy.service.discovery.v3 import discovery_pb2
 from grpc import aio
 
-from pellucid.derive.engine import Engine
-from pellucid.xds import wire
-from pellucid.xds.delta import DeltaRequest, DeltaResponse, DeltaSession, Refusal
-from pellucid.xds.shared import ProxyResources
-from pellucid.xds.sotw import SotwRequest, SotwResponse, SotwSession
+from pellucid.xds.streams import Stream, Turns
+from pellucid.xds.subscription import Refusal, TooManyNames
 from pellucid.xds.topics import ProxyView, Topics
 from pellucid.xds.types import ResourceType
+from pellucid.xds.variants import DELTA, SOTW, A, Malformed, Q, Request, Variant
 
 logger = logging.getLogger(__name__)
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
-MAX_STREAMS = 8_192
-"""Streams one connection may carry; a proxy opens one."""
+MAX_STREAMS = 16_384
+"""Streams served at a time, over all connections."""
+MAX_STREAMS_PER_CONNECTION = 2_048
+"""As Consul's; a proxy opens one."""
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 """A request lists at most the names and versions a proxy holds."""
+KEEPALIVE_MS = 30_000
+"""How often a silent connection is asked whether its proxy still lives."""
 CREDENTIAL_METADATA = "x-consul-token"
 
-Q_contra = TypeVar("Q_contra", contravariant=True)
-Q = TypeVar("Q")
-A = TypeVar("A")
+Requests = AsyncIterator[bytes]
+Context: TypeAlias = aio.ServicerContext[bytes, bytes]
 
 
 class StreamRefused(Exception):
@@ -60,22 +60,6 @@ class Admission(Protocol):
         """
 
 
-class Session(Protocol[Q_contra, A]):
-    """What the two variants of the protocol have in common."""
-
-    def receive(self, request: Q_contra) -> Refusal | None:
-        """Take a request in; returns the refusal if it was one."""
-
-    def changed(self, resource_type: ResourceType, name: str) -> None:
-        """A resource may have a new version."""
-
-    def poll(self, resources: ProxyResources) -> list[A]:
-        """Everything that can be sent now, in order."""
-
-    def refusals(self) -> dict[tuple[ResourceType, str], Refusal]:
-        """What Envoy refused and has not been replaced since."""
-
-
 @dataclass(slots=True)
 class Statistics:
     """What the server did since it started."""
@@ -88,35 +72,25 @@ class Statistics:
     nacks: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Stream(Generic[Q, A]):
-    """One connected proxy."""
-
-    proxy_id: str
-    session: Session[Q, A]
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def mark(self, resource_type: ResourceType, name: str) -> None:
-        """A resource this stream wants may have changed."""
-        self.session.changed(resource_type, name)
-        self.wake.set()
-
-
 class AdsServer:
     """Serves every proxy's configuration. Add listeners, `start`, and `stop`."""
 
-    def __init__(self, engine: Engine, admission: Admission) -> None:
-        self._topics = Topics(engine)
+    def __init__(self, topics: Topics, admission: Admission) -> None:
+        self._topics = topics
         self._admission = admission
-        self._streams: dict[Stream[Any, Any], None] = {}
+        self._turns = Turns()
+        self._streams: dict[Stream, None] = {}
         self.statistics = Statistics()
         self._server = aio.server(
             options=[
-                ("grpc.max_concurrent_streams", MAX_STREAMS),
+                ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
                 ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
                 ("grpc.max_send_message_length", -1),
+                ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
                 ("grpc.so_reuseport", 0),
-            ]
+            ],
+            maximum_concurrent_rpcs=MAX_STREAMS,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
 
@@ -140,7 +114,10 @@ class AdsServer:
 
     async def stop(self, grace_seconds: float = 0.5) -> None:
         """End every stream; proxies keep what they have and come back."""
-        await self._server.stop(grace_seconds)
+        stopped = asyncio.create_task(self._server.stop(grace_seconds))
+        for stream in self._streams:
+            stream.end(StreamRefused(grpc.StatusCode.UNAVAILABLE, "the server is stopping"))
+        await stopped
 
     def refusals(self) -> dict[str, dict[tuple[ResourceType, str], Refusal]]:
         """What each connected proxy refused and has not been given anew, by proxy id."""
@@ -148,136 +125,114 @@ class AdsServer:
         return {proxy_id: refusals for proxy_id, refusals in held.items() if refusals}
 
     def connected(self) -> tuple[str, ...]:
-        """The ids of the proxies that have a stream open."""
+        """The ids of the proxies that have a stream open, admitted or waiting to be."""
         return tuple(stream.proxy_id for stream in self._streams)
 
     def _handlers(self) -> grpc.GenericRpcHandler:
+        async def delta(requests: Requests, context: Context) -> None:
+            await self._serve(DELTA, requests, context)
+
+        async def sotw(requests: Requests, context: Context) -> None:
+            await self._serve(SOTW, requests, context)
+
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
-                "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(
-                    self._delta, discovery_pb2.DeltaDiscoveryRequest.FromString, None
-                ),
-                "StreamAggregatedResources": grpc.stream_stream_rpc_method_handler(
-                    self._sotw, discovery_pb2.DiscoveryRequest.FromString, None
-                ),
+                "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(delta),
+                "StreamAggregatedResources": grpc.stream_stream_rpc_method_handler(sotw),
             },
         )
 
-    async def _delta(self, requests: AsyncIterator[Any], context: aio.ServicerContext[Any, Any]) -> None:
-        await self._serve(requests, context, DeltaSession(), read_delta, write_delta)
-
-    async def _sotw(self, requests: AsyncIterator[Any], context: aio.ServicerContext[Any, Any]) -> None:
-        await self._serve(requests, context, SotwSession(), read_sotw, write_sotw)
-
-    async def _serve(
-        self,
-        requests: AsyncIterator[Any],
-        context: aio.ServicerContext[Any, Any],
-        session: Session[Q, A],
-        read: Callable[[Any], Q],
-        write: Callable[[A], bytes],
-    ) -> None:
-        first = await anext(requests, None)
-        if first is None:
-            return
-        stream = Stream(first.node.id, session)
+    async def _serve(self, variant: Variant[Q, A], requests: Requests, context: Context) -> None:
+        proxy_id = ""
         try:
-            place = await self._admitted(first, context)
-            await self._run(stream, place, first, requests, context, read, write)
+            first = await anext(requests, None)
+            if first is None:
+                return
+            proxy_id, request = _read(variant, first)
+            stream = Stream(proxy_id, variant.session(), self._turns)
+            self._take(stream, request)
+            await self._follow(stream, variant, requests, context)
         except StreamRefused as refused:
-            logger.warning("refused the xDS stream of proxy %r: %s", stream.proxy_id, refused)
+            logger.warning("refused the xDS stream of proxy %r: %s", proxy_id, refused)
             await context.abort(refused.code, str(refused))
+        except Exception:
+            logger.exception("the xDS stream of proxy %r failed", proxy_id)
+            await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has more")
 
-    async def _admitted(self, first: Any, context: aio.ServicerContext[Any, Any]) -> tuple[str, str]:
-        if not first.type_url:
-            raise StreamRefused(grpc.StatusCode.INVALID_ARGUMENT, "type URL is required for ADS")
-        metadata = dict(context.invocation_metadata() or ())
-        credential = str(metadata.get(CREDENTIAL_METADATA, ""))
-        return await self._admission.admit(first.node.id, credential, context.peer())
-
-    async def _run(
-        self,
-        stream: Stream[Q, A],
-        place: tuple[str, str],
-        first: Any,
-        requests: AsyncIterator[Any],
-        context: aio.ServicerContext[Any, Any],
-        read: Callable[[Any], Q],
-        write: Callable[[A], bytes],
+    async def _follow(
+        self, stream: Stream, variant: Variant[Q, A], requests: Requests, context: Context
     ) -> None:
-        view = ProxyView(self._topics, *place, stream, stream.wake.set)
+        """Serve the stream until the client ends it, or its bad manners or we do."""
         self._streams[stream] = None
         self.statistics.streams += 1
-        self._take(stream, read(first), first)
-        reader = asyncio.create_task(self._read(stream, requests, read))
+        reader = asyncio.create_task(self._read_all(stream, variant, requests))
         try:
-            while not reader.done():
-                await stream.wake.wait()
-                stream.wake.clear()
-                for response in stream.session.poll(view):
-                    data = write(response)
-                    self.statistics.responses += 1
-                    self.statistics.bytes += len(data)
-                    await context.write(data)
+            place = await self._admitted(stream, context)
+            if place is not None:
+                await self._send_changes(stream, variant, ProxyView(self._topics, *place, stream), context)
+            stream.ended.result()
         finally:
             reader.cancel()
-            view.close()
             del self._streams[stream]
-        await asyncio.gather(reader, return_exceptions=True)
 
-    async def _read(
-        self, stream: Stream[Q, A], requests: AsyncIterator[Any], read: Callable[[Any], Q]
+    async def _admitted(self, stream: Stream, context: Context) -> tuple[str, str] | None:
+        """The (node, service id) of the stream's proxy; None if the stream ended before it was known."""
+        metadata = context.invocation_metadata() or ()
+        credential = next((str(value) for key, value in metadata if key == CREDENTIAL_METADATA), "")
+        admission = asyncio.ensure_future(self._admission.admit(stream.proxy_id, credential, context.peer()))
+        try:
+            await asyncio.wait((admission, stream.ended), return_when=asyncio.FIRST_COMPLETED)
+            return admission.result() if admission.done() else None
+        finally:
+            admission.cancel()
+
+    async def _send_changes(
+        self, stream: Stream, variant: Variant[Q, A], view: ProxyView, context: Context
     ) -> None:
         try:
-            async for request in requests:
-                self._take(stream, read(request), request)
+            while await stream.work():
+                response = stream.session.next_response(view)
+                while response is not None:
+                    data = variant.write(response)
+                    self.statistics.responses += 1
+                    self.statistics.resources += len(response.resources)
+                    self.statistics.bytes += len(data)
+                    await context.write(data)
+                    response = stream.session.next_response(view)
         finally:
-            stream.wake.set()
+            view.close()
 
-    def _take(self, stream: Stream[Q, A], request: Q, message: Any) -> None:
-        refusal = stream.session.receive(request)
+    async def _read_all(self, stream: Stream, variant: Variant[Q, A], requests: Requests) -> None:
+        try:
+            async for data in requests:
+                _, request = _read(variant, data)
+                self._take(stream, request)
+        except Exception as error:
+            stream.end(error)
+        else:
+            stream.end()
+
+    def _take(self, stream: Stream, request: Request) -> None:
+        try:
+            refusal = stream.session.receive(request)
+        except TooManyNames as error:
+            raise StreamRefused(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)) from error
         if refusal is not None:
-            self.statistics.nacks += 1
-            logger.warning(
-                "proxy %r refused %s: %s",
-                stream.proxy_id,
-                message.type_url.rpartition(".")[2],
-                refusal.message,
-            )
-        elif message.response_nonce:
+            kind = request.type_url.rpartition(".")[2]
+            logger.warning("proxy %r refused %s: %s", stream.proxy_id, kind, refusal.message)
+        if request.nonce and request.error is None:
             self.statistics.acks += 1
-        stream.wake.set()
+        elif request.nonce:
+            self.statistics.nacks += 1
+        stream.wake_now()
 
 
-def read_delta(message: Any) -> DeltaRequest:
-    """The request as the session takes it."""
-    return DeltaRequest(
-        message.type_url,
-        tuple(message.resource_names_subscribe),
-        tuple(message.resource_names_unsubscribe),
-        dict(message.initial_resource_versions),
-        message.response_nonce,
-        message.error_detail.message if message.HasField("error_detail") else None,
-    )
-
-
-def read_sotw(message: Any) -> SotwRequest:
-    """The request as the session takes it."""
-    return SotwRequest(
-        message.type_url,
-        tuple(message.resource_names),
-        message.version_info,
-        message.response_nonce,
-        message.error_detail.message if message.HasField("error_detail") else None,
-    )
-
-
-def write_delta(response: DeltaResponse) -> bytes:
-    """The response as it goes out."""
-    return wire.delta_response(response.type, response.nonce, response.resources, response.removed)
-
-
-def write_sotw(response: SotwResponse) -> bytes:
-    """The response as it goes out."""
-    return wire.sotw_response(response.type, response.version, response.nonce, response.resources)
+def _read(variant: Variant[Q, A], data: bytes) -> tuple[str, Q]:
+    try:
+        proxy_id, request = variant.read(data)
+    except Malformed as error:
+        raise StreamRefused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+    if not request.type_url:
+        raise StreamRefused(grpc.StatusCode.INVALID_ARGUMENT, "type URL is required for ADS")
+    return proxy_id, request

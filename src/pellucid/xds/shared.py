@@ -35,9 +35,6 @@ class Refs(msgspec.Struct, frozen=True):
     by_name: Mapping[str, Ref]
 
 
-NO_REFS = Refs({})
-
-
 class Message(Protocol):
     """A protobuf message, as far as it matters here."""
 
@@ -54,11 +51,11 @@ def share(name: str, message: Message | Any) -> SharedResource:
 class ProxyResources(Protocol):
     """What one stream may see: the configuration of its proxy at this moment."""
 
-    def refs(self, type_url: str) -> Refs:
-        """The resources of a type. The same object is returned until they change."""
+    def refs(self, resource_type: ResourceType) -> Refs | None:
+        """The resources of a type; the same object until they change. None while they cannot be derived."""
 
     def resource(self, resource_type: ResourceType, name: str, ref: Ref) -> SharedResource | None:
-        """The resource of a ref; None while it cannot be built, and then what was sent before stays."""
+        """The resource of a ref. None while it cannot be built."""
 
     def drop(self, resource_type: ResourceType, name: str) -> None:
         """The stream does not want to hear about this name any more."""

@@ -5,6 +5,7 @@ Source: the xDS protocol specification, "Aggregated Discovery Service", "Eventua
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 _PREFIX = "type.googleapis.com/envoy"
@@ -22,8 +23,17 @@ class ResourceType(StrEnum):
 
 KNOWN_TYPES = {str(resource_type): resource_type for resource_type in ResourceType}
 
-TRAFFIC_TYPES = (ResourceType.LISTENER, ResourceType.ROUTE)
-"""What sends traffic somewhere: it waits until what it may refer to has been taken."""
+WILDCARD_TYPES = (ResourceType.CLUSTER, ResourceType.LISTENER)
+"""Types of which a first request without names asks for all."""
 
-DESTINATION_TYPES = (ResourceType.CLUSTER, ResourceType.ENDPOINT)
-"""Where traffic can be sent."""
+TRAFFIC_TYPES = (ResourceType.LISTENER, ResourceType.ROUTE)
+"""What sends traffic somewhere: it waits until the destinations it may refer to have been taken."""
+
+REFERRERS: Mapping[ResourceType, tuple[ResourceType, ...]] = {
+    ResourceType.CLUSTER: TRAFFIC_TYPES,
+    ResourceType.ENDPOINT: (ResourceType.CLUSTER,),
+    ResourceType.SECRET: (ResourceType.CLUSTER, ResourceType.LISTENER),
+    ResourceType.LISTENER: (),
+    ResourceType.ROUTE: (ResourceType.LISTENER,),
+}
+"""What may refer to a type: a resource is removed only after these have been brought up to date."""

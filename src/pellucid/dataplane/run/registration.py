@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from pellucid.dataplane.namespace.fabric_addresses import FabricPlace
 from pellucid.dataplane.namespace.listening import is_listening
 from pellucid.dataplane.namespace.workload_namespace import WorkloadNamespace
+from pellucid.dataplane.redirect_settings import InvalidSettingError
 from pellucid.dataplane.run.agent_api import (
     AgentError,
     AgentRefusedError,
+    call,
     deregister_service,
     register_service,
     update_check,
@@ -37,13 +39,26 @@ class WorkloadRegistration:
         self.ids = workload_ids(settings, place)
 
     async def enter(self) -> str:
-        """Register; returns the workload's credential, "" if the agent gives none. Raises AgentError."""
+        """Register; returns the workload's credential, "" if the agent gives none.
+
+        Raises AgentError; InvalidSettingError when the id belongs to somebody who is alive.
+        """
+        await asyncio.to_thread(self._refuse_an_id_in_use)
         # The guardian knows before the agent does: there is no moment in which nobody would clean up.
         order = Orders(self._settings.agent, (self.ids.proxy, self.ids.service))
         await self._guardian.order(order)
         self._registered = True
         body = service_definition(self._settings, self._place)
         return await asyncio.to_thread(register_service, self._settings.agent, body)
+
+    def _refuse_an_id_in_use(self) -> None:
+        """What a killed run left behind may be replaced; its sidecar's check has failed by then."""
+        if self.ids.service not in call(self._settings.agent, "GET", "/v1/agent/services").json():
+            return
+        checks = call(self._settings.agent, "GET", "/v1/agent/checks").json()
+        if checks.get(self.ids.proxy_check, {}).get("Status") != "critical":
+            expected = "an id (-id) that no running service has, or end that one first"
+            raise InvalidSettingError("id", self.ids.service, expected)
 
     async def withdraw(self) -> None:
         """Deregister; if the agent does not answer, the guardian goes on trying."""
