@@ -82,6 +82,17 @@ def test_service_and_sidecar_are_registered_while_the_program_runs(runner: Runne
     assert runner.agent.services == {}
 
 
+def test_an_id_in_use_is_refused_and_its_owner_stays_registered(runner: Runner) -> None:
+    owner = runner.start(*WAIT, options=["-id=web1"])
+    assert owner.line() == "started"
+    eventually(lambda: runner.agent.checks.get("run:web1-sidecar-proxy") == "passing", "the owner is alive")
+    code, _, errors = runner.finish("true", options=["-id=web1"])
+    assert code == 125
+    assert "id: 'web1' is not usable" in errors
+    assert set(runner.agent.services) == {"web1", "web1-sidecar-proxy"}
+    owner.supervisor.communicate("\n")
+
+
 def test_health_follows_what_listens(runner: Runner) -> None:
     serve = "import socket; input(); s = socket.create_server(('127.0.0.1', 8080)); print('listens'); input()"
     run = runner.start(sys.executable, "-uc", serve, port=8080)
