@@ -28,9 +28,9 @@ from pellucid.model.services import (
 from pellucid.state.mesh_tables import CHECKS, CONFIG_ENTRIES, SERVICES
 from pellucid.state.tables import Put
 from pellucid.xds.configuration import NotASidecarError, refs, resource
+from pellucid.xds.lookup import NotYetError
 from pellucid.xds.shared import SharedResource
 from pellucid.xds.types import ResourceType
-from pellucid.xds.views import NotYetError
 from tests.xds.mesh import CLUSTER_ID, NODE, Mesh
 
 TRUST_DOMAIN = f"{CLUSTER_ID}.consul"

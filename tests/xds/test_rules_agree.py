@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.rules.access import Access
+from pellucid.xds.lookup import allowed_sources as allowed_view
+from pellucid.xds.lookup import source_rules
 from pellucid.xds.resources import rbac
 from pellucid.xds.resources.public_listener import allowed_sources
-from pellucid.xds.views import allowed_sources as allowed_view
-from pellucid.xds.views import source_rules
 from tests.xds.mesh import Mesh
 
 NAMES = ("a", "b", "a.b", "axb", "a-b", "b (old)")

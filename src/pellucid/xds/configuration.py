@@ -27,6 +27,7 @@ from pellucid.rules.effective import EffectiveProxy
 from pellucid.rules.protocol import TCP, is_http_like
 from pellucid.rules.proxy_config import upstream_settings
 from pellucid.xds.layers import Layers
+from pellucid.xds.lookup import destination_of, sni, source_rules, upstream_protocol, view_of
 from pellucid.xds.refs import (
     NO_REACH,
     AllowedSourcesRef,
@@ -60,7 +61,6 @@ from pellucid.xds.view import (
     UpstreamRoutes,
     outbound_listener_name,
 )
-from pellucid.xds.views import destination_of, sni, source_rules, upstream_protocol, view_of
 
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - Consul's default; peers are on other machines
 _LOOPBACK = "127.0.0.1"

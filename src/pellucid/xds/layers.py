@@ -6,7 +6,7 @@ copies; and what changed in it is found out once, not once for each proxy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -52,13 +52,13 @@ class Layers(Mapping[str, Ref]):
         return f"Layers({self.own!r}, {len(self.shared)} shared)"
 
 
-def differing(before: Mapping[str, Ref], now: Mapping[str, Ref]) -> frozenset[str]:
-    """The names that are in one of the two only, or stand for something else."""
+def differing(before: Mapping[str, Ref], now: Mapping[str, Ref]) -> Collection[str]:
+    """The names that are in one of the two only, or stand for something else, in a steady order."""
     if not isinstance(before, Layers) or not isinstance(now, Layers):
         return _compared(before, now)
     below = _differing_below(_Same(before.shared), _Same(now.shared))
-    suspects = below.union(before.own, now.own)
-    return frozenset(name for name in suspects if before.get(name) != now.get(name))
+    suspects = dict.fromkeys((*now.own, *below, *before.own))
+    return tuple(name for name in suspects if before.get(name) != now.get(name))
 
 
 class _Same:
@@ -77,12 +77,10 @@ class _Same:
 
 
 @lru_cache(_COMPARISONS_KEPT)
-def _differing_below(before: _Same, now: _Same) -> frozenset[str]:
-    if before == now:
-        return frozenset()
-    return _compared(before.mapping, now.mapping)
+def _differing_below(before: _Same, now: _Same) -> tuple[str, ...]:
+    return () if before == now else _compared(before.mapping, now.mapping)
 
 
-def _compared(before: Mapping[str, Ref], now: Mapping[str, Ref]) -> frozenset[str]:
-    changed = {name for name in now if now[name] != before.get(name)}
-    return frozenset(changed.union(name for name in before if name not in now))
+def _compared(before: Mapping[str, Ref], now: Mapping[str, Ref]) -> tuple[str, ...]:
+    changed = [name for name in now if now[name] != before.get(name)]
+    return (*changed, *(name for name in before if name not in now))

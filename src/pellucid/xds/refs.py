@@ -1,6 +1,6 @@
 """Refs: what a resource is built from, where that has still to be looked up.
 
-Each names, by content, the derived values its view is made of (see `views`). Where nothing has to be
+Each names, by content, the derived values its view is made of (see `lookup`). Where nothing has to be
 looked up, the view itself is the ref.
 """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pellucid.xds.layers import differing
 from pellucid.xds.shared import ProxyResources, Refs, SharedResource
 from pellucid.xds.types import WILDCARD_TYPES, ResourceType
 
@@ -209,9 +210,10 @@ class DeltaSubscription:
         return self.refs.by_name if self.refs is not None else {}
 
     def _suspect_moved(self, before: Mapping[str, object], now: Mapping[str, object]) -> None:
-        wanted = now if self.wildcard else self.names
-        self.suspects.update((name, None) for name in wanted if now.get(name) != before.get(name))
-        self.suspects.update((name, None) for name in before if name not in now)
+        moved = differing(before, now)
+        self.suspects.update(
+            (name, None) for name in moved if self.wildcard or name in self.names or name not in now
+        )
 
     def _compare(self, name: str, refs: Mapping[str, object], resources: ProxyResources) -> None:
         self.pending.pop(name, None)
