@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pellucid.dataplane.envoy_settings import DEFAULT_ADMIN_PORT
+from cryptography import x509
 
-_URI_NAMES = re.compile(r'"uri": "(spiffe://[^"]+)"')
+from pellucid.dataplane.envoy_settings import DEFAULT_ADMIN_PORT
 
 
 class NoEnvoy(Exception):
@@ -57,6 +57,20 @@ def counters(pid: int, pattern: str) -> dict[str, int]:
     return found
 
 
-def certificate_names(pid: int) -> tuple[str, ...]:
-    """The SPIFFE ids in the certificates an Envoy presents."""
-    return tuple(dict.fromkeys(_URI_NAMES.findall(admin(pid, "/certs"))))
+def presented_names(pid: int, address: str, port: int) -> tuple[str, ...]:
+    """The SPIFFE ids in the certificate that a listener shows to whoever dials it, here from inside the
+    network namespace of a process."""
+    dial = f"import ssl; print(ssl.get_server_certificate(({address!r}, {port}), timeout=5))"
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-c", dial]
+    pem = subprocess.run(command, check=True, capture_output=True).stdout
+    names = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    return tuple(names.value.get_values_for_type(x509.UniformResourceIdentifier))
+
+
+def address_in(pid: int) -> str:
+    """The IPv4 address that a process' network namespace is reached at."""
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", "hostname", "--all-ip-addresses"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return next(address for address in shown.split() if "." in address)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +101,7 @@ class Stage:
 
     def run(self, *arguments: str) -> str:
         """Run a `pellucid` command to its end and tell its output. Raises DidNotHappen if it fails."""
-        self._telling.command(["pellucid", *arguments])
+        self._telling.command(["pellucid", *map(_as_typed, arguments)])
         done = subprocess.run(
             [*command(), *arguments], env=self._environment, capture_output=True, text=True, check=False
         )
@@ -113,7 +113,7 @@ class Stage:
     @contextmanager
     def program(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
         """Run a `pellucid` command beside the demo, until the block is left."""
-        self._telling.command(["pellucid", *arguments])
+        self._telling.command(["pellucid", *map(_as_typed, arguments)])
         process = subprocess.Popen(
             [*command(), *arguments],
             env={**self._environment, **(environment or {})},
@@ -160,6 +160,10 @@ def examples() -> Path:
     return found
 
 
-def python() -> Sequence[str]:
-    """The interpreter that runs the hello programs, unbuffered."""
-    return (sys.executable, "-u")
+def _as_typed(argument: str) -> str:
+    """An argument as a person would type it: this interpreter by its name, paths from where we are."""
+    if argument == sys.executable:
+        return "python3"
+    if argument.startswith(f"{Path.cwd()}/"):
+        return os.path.relpath(argument)
+    return argument

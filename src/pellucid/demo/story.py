@@ -16,15 +16,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from pellucid.dataplane.run.settings import INBOUND_PORT
 from pellucid.demo import outside
-from pellucid.demo.evidence import NoEnvoy, certificate_names, counters, envoy_below
-from pellucid.demo.stage import DidNotHappen, Program, Stage, examples, free_port, python
+from pellucid.demo.evidence import NoEnvoy, address_in, counters, envoy_below, presented_names
+from pellucid.demo.stage import DidNotHappen, Program, Stage, examples, free_port
 from pellucid.demo.telling import Telling
 
 URL = "http://hello.virtual.consul:8080/hello"
 INTERVAL = "0.05"
 """Seconds between the client's requests: fast, so that what an intention does is seen when it happens."""
-SETTLE_SECONDS = 1.0
+PAUSE_SECONDS = 0.25
+"""Between the client's lines that are shown; the client prints many more."""
+WATCHED_SECONDS = 1.0
 
 
 def says_hello(line: str) -> bool:
@@ -109,10 +112,10 @@ def _show_the_mesh(telling: Telling, client: Program, server: Program) -> None:
     telling.output("\n".join(f"client's Envoy  {name}: {value}" for name, value in out.items()))
     telling.output("\n".join(f"server's Envoy  {name}: {value}" for name, value in into.items()))
     telling.saw("both Envoys count mutual-TLS handshakes", true=any(out.values()) and any(into.values()))
-    names = certificate_names(envoys["server"])
-    telling.output("\n".join(f"server's certificate  {name}" for name in names))
+    names = presented_names(envoys["client"], address_in(envoys["server"]), INBOUND_PORT)
+    telling.output("\n".join(f"certificate shown on port {INBOUND_PORT}  {name}" for name in names))
     telling.saw(
-        "the server's certificate says who it is", true=any(name.endswith("/svc/hello") for name in names)
+        "the server's sidecar proves who it is", true=any(name.endswith("/svc/hello") for name in names)
     )
 
 
@@ -128,8 +131,10 @@ def _time_to(
 
 
 def _stays(telling: Telling, client: Program, wanted: Callable[[str], bool], fact: str) -> None:
-    settled = time.monotonic() + 0.25
-    time.sleep(0.25 + SETTLE_SECONDS)
+    settled = time.monotonic() + PAUSE_SECONDS
+    while time.monotonic() < settled + WATCHED_SECONDS:
+        time.sleep(PAUSE_SECONDS)
+        telling.output("\n".join(client.since(settled)[-1:]))
     lines = client.since(settled)
     telling.saw(f"{fact} ({len(lines)} in a row)", true=bool(lines) and all(map(wanted, lines)))
 
@@ -149,7 +154,7 @@ def _call_outside(telling: Telling, stage: Stage, authority: Path | None) -> Non
 
 
 def _hello(name: str, *arguments: str) -> tuple[str, ...]:
-    return (*python(), str(examples() / name), *arguments)
+    return (sys.executable, str(examples() / name), *arguments)
 
 
 def _missing() -> str:
