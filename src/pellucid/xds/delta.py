@@ -18,6 +18,8 @@ Source: the xDS protocol specification, "Incremental xDS"; behaviour seen with E
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from pellucid.xds.shared import ProxyResources, SharedResource
@@ -51,10 +53,16 @@ class DeltaSession:
         resource_type = KNOWN_TYPES.get(request.type_url)
         if resource_type is None:
             return None
-        if resource_type not in self._types:
-            self._types[resource_type] = DeltaSubscription.begin(resource_type, request)
-            self._returning |= resource_type is ResourceType.CLUSTER and bool(request.initial_versions)
-        return self._types[resource_type].receive(request)
+        if resource_type in self._types:
+            return self._types[resource_type].receive(request)
+        self._types[resource_type] = DeltaSubscription.begin(resource_type, request)
+        self._types[resource_type].receive(request)
+        if resource_type is ResourceType.CLUSTER:
+            self._returning = bool(request.initial_versions)
+        elif resource_type is ResourceType.ENDPOINT and ResourceType.CLUSTER in self._types:
+            under_way = self._types[ResourceType.CLUSTER].under_way
+            self._endpoints_follow(under_way.versions if under_way is not None else ())
+        return None
 
     def changed(self, resource_type: ResourceType, name: str) -> None:
         """A resource may have a new version."""
@@ -96,7 +104,7 @@ class DeltaSession:
         upserts = tuple(resource for resource in sent.values() if resource is not None)
         removed = tuple(name for name, resource in sent.items() if resource is None)
         if resource_type is ResourceType.CLUSTER:
-            self._endpoints_follow(upserts)
+            self._endpoints_follow(cluster.name for cluster in upserts)
         return DeltaResponse(resource_type, nonce, upserts, removed)
 
     def _waits(self, resource_type: ResourceType) -> bool:
@@ -120,9 +128,9 @@ class DeltaSession:
         referrers = (self._types[t] for t in REFERRERS[resource_type] if t in self._types)
         return listeners_known and all(each.settled for each in referrers)
 
-    def _endpoints_follow(self, clusters: tuple[SharedResource, ...]) -> None:
+    def _endpoints_follow(self, clusters: Iterable[str]) -> None:
+        """Owe the proxy the endpoints of clusters it was sent."""
         endpoints = self._types.get(ResourceType.ENDPOINT)
         if endpoints is not None:
-            for cluster in clusters:
-                if cluster.name in endpoints.names:
-                    endpoints.owe(cluster.name)
+            for name in endpoints.names.intersection(clusters):
+                endpoints.owe(name)

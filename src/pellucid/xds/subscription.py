@@ -171,7 +171,7 @@ class DeltaSubscription:
     def _unsubscribe(self, name: str) -> None:
         if name == WILDCARD:
             self.wildcard = False
-            for dropped in {*self._existing(), *self.held} - self.names:
+            for dropped in self._known() - self.names:
                 self._forget(dropped)
             return
         self.names.discard(name)
@@ -188,8 +188,13 @@ class DeltaSubscription:
             self.under_way.versions.pop(name, None)
         self.suspects[name] = None
 
-    def _existing(self) -> Iterable[str]:
-        return self.refs.by_name if self.refs is not None else ()
+    def _known(self) -> set[str]:
+        under_way = self.under_way.versions if self.under_way is not None else {}
+        known: tuple[Iterable[str], ...] = (self._existing(), self.held, under_way, self.pending, self.owed)
+        return set().union(*known)
+
+    def _existing(self) -> Mapping[str, object]:
+        return self.refs.by_name if self.refs is not None else {}
 
     # Comparing
 
@@ -198,16 +203,13 @@ class DeltaSubscription:
         refs = resources.refs(self.type)
         self.derivable = refs is not None
         if refs is not None and refs is not self.refs:
-            self._suspect_moved(self._existing_refs(), refs.by_name)
+            self._suspect_moved(self._existing(), refs.by_name)
             self.refs = refs
         if self.refs is None:
             return
         suspects, self.suspects = self.suspects, {}
         for name in suspects:
             self._compare(name, self.refs.by_name, resources)
-
-    def _existing_refs(self) -> Mapping[str, object]:
-        return self.refs.by_name if self.refs is not None else {}
 
     def _suspect_moved(self, before: Mapping[str, object], now: Mapping[str, object]) -> None:
         moved = differing(before, now)
