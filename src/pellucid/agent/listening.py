@@ -7,6 +7,7 @@ one, a certificate of the mesh's own authority that is made anew before it ends.
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -51,6 +52,7 @@ def open_xds(server: AdsServer, configuration: AgentConfiguration, certificates:
                 server.listen(f"unix:{address.unix_path}")
                 Path(address.unix_path).chmod(SOCKET_MODE)
             else:
+                _probe(address)
                 server.listen(str(address), credentials)
         except OSError as error:
             raise _cannot_listen("xDS", address, error) from error
@@ -102,6 +104,17 @@ def _mesh_credentials(
         return grpc.ssl_server_certificate_configuration([pair])
 
     return grpc.dynamic_ssl_server_credentials(fetch(), fetch)
+
+
+def _probe(address: ListenAddress) -> None:
+    """Find out as the kernel says it whether an address can be had: gRPC says it at length and in the log.
+
+    Raises OSError.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address.host, address.port))
 
 
 def _clear_socket(path: Path) -> None:

@@ -99,7 +99,9 @@ class Init:
                     if request.pid in self._children:
                         os.kill(request.pid, request.number)
         except (OSError, subprocess.SubprocessError) as problem:
-            return Failed(str(problem), getattr(problem, "errno", None) or 0), []
+            return Failed(
+                str(getattr(problem, "filename", None) or problem), getattr(problem, "errno", None) or 0
+            ), []
         return Done(), []
 
     def _spawn(self, request: Spawn, passed: Sequence[int]) -> int:

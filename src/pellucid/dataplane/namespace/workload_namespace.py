@@ -248,5 +248,5 @@ async def _first_answer(namespace: WorkloadNamespace, launcher: asyncio.subproce
 
 def _as_error(failed: Failed) -> Exception:
     if failed.errno:
-        return OSError(failed.errno, failed.message or os.strerror(failed.errno))
+        return OSError(failed.errno, os.strerror(failed.errno), failed.message or None)
     return NamespaceError(failed.message)

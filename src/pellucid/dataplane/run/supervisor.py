@@ -107,5 +107,7 @@ async def _prepare(
 
 
 def _failed(problem: Exception, code: int) -> int:
-    print(f"pellucid run: {problem}", file=sys.stderr)
+    of_a_file = isinstance(problem, OSError) and problem.filename is not None
+    what = f"{problem.filename}: {problem.strerror}" if of_a_file else str(problem)  # type: ignore[attr-defined]
+    print(f"pellucid run: {what}", file=sys.stderr)
     return code
