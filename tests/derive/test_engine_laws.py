@@ -12,7 +12,7 @@ they read. Whatever is committed, asked, watched, closed and half settled, in wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from random import Random
 from typing import Any
 
@@ -132,7 +132,7 @@ class History:
         self.node = compiled(self.program, self._ran)
         self.evaluations_left = 0
         self.world = World(idle_memos=idle_memos, now=self._now)
-        self.cells: dict[str, int] = {}
+        self.cells: dict[Hashable, int] = {}
         self.runs: Counter[int] = Counter()
         self.watched: dict[Subscription[int], int] = {}
         self.last_told: dict[Subscription[int], Any] = {}

@@ -120,6 +120,7 @@ class Subscription(Generic[T]):
     def close(self) -> None:
         """Stop. Closing twice is harmless."""
         self._engine.unsubscribe(self, self._memo)
+        self.changed = _nothing  # often a closure over this subscription: a circle that would outlive it
 
 
 class Db:
@@ -244,6 +245,8 @@ class Engine:
         self._refresh(memo)
         if self._runs:
             self._runs[-1].calls[memo] = None
+        if not memo.live:
+            self._keep_idle(memo)
         value = memo.value
         if type(value) is Raised:
             raise value.error.with_traceback(None)
@@ -345,8 +348,6 @@ class Engine:
         memo = self._memos.get((query, args))
         if memo is None:
             memo = self._memos[query, args] = Memo(query, args)
-        if not memo.live:
-            self._keep_idle(memo)
         return memo
 
     def _keep_idle(self, memo: Memo) -> None:
@@ -527,6 +528,10 @@ class Engine:
             del call.readers[memo]
             if not call.live:
                 self._retire(call)
+
+
+def _nothing() -> None:
+    """What a closed subscription calls."""
 
 
 def _cycle(participants: list[Memo]) -> Cycle:
