@@ -105,7 +105,7 @@ def running(program: tuple[str, ...], *words: str, peer: bool = False) -> Iterat
     """Start an agent and wait until its API answers; end it with the block. Raises BenchError."""
     names = ("http", "grpc", "dns", "server", "serf-lan", "serf-wan") if peer else ("http", "grpc", "dns")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
-    own = () if peer else ("-hcl=pellucid { mesh_dns_port = -1 }",)
+    own = () if peer else (f"-hcl=pellucid {{ mesh_dns_port = {free_ports(1)[0]} }}",)
     kept = any(word.startswith("-data-dir") for word in words)
     command = [
         *program,

@@ -12,6 +12,7 @@ import selectors
 import socket
 import sys
 import time
+from typing import cast
 
 NAMES = 100
 """Services the instances are of."""
@@ -64,8 +65,7 @@ def load(address: tuple[str, int], connections: int, seconds: float) -> tuple[in
         sent += 1
     while answered < sent:
         for key, _ in waiting.select():
-            connection = key.fileobj
-            assert isinstance(connection, socket.socket)
+            connection = cast(socket.socket, key.fileobj)
             data = connection.recv(65_536)
             if not data:
                 raise ConnectionError("the server closed the connection")

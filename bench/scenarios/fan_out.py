@@ -149,8 +149,8 @@ def _measure(server: Server, connected: Fleet, size: Size, change: Change, round
     yield Figure(NAME, str(size), f"{what}: server CPU", cpu / rounds * 1000, "ms", consul=reference_cpu)
     for counter, shown in COUNTERS:
         if counter in before and counter in after:
-            count = (after[counter] - before[counter]) / rounds
-            yield Figure(NAME, str(size), f"{what}: {shown}", count, "")
+            each = (after[counter] - before[counter]) / rounds
+            yield Figure(NAME, str(size), f"{what}: {shown}", each, "")
 
 
 def _once(connected: Fleet, change: Change, turn: int) -> tuple[float, int, int]:
