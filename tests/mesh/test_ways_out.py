@@ -107,6 +107,7 @@ def test_with_mesh_destinations_only_nothing_leaves_the_mesh(scene: Scene) -> No
     assert scene.reaches("echo.virtual.consul")
     agent.request("DELETE", "/v1/config/mesh/mesh")
     eventually(lambda: scene.reaches(ELSEWHERE[0]), "what is outside is reached again")
+    eventually(lambda: scene.connections_outside() > before, "the connection outside is heard of")
     assert scene.connections_outside() == before + 1
 
 
