@@ -68,6 +68,17 @@ def next_of(db: Db, name: str) -> int:
     return 0 if following == 0 else 1 + next_of(db, f"f{following}")
 
 
+class SlowClock:
+    """One second passes each time the engine looks."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
 # Asking
 
 
@@ -437,13 +448,14 @@ def test_a_reader_found_idle_below_a_taller_call_is_never_trusted_too_early() ->
     def top(db: Db) -> int:
         return shape(db) + 100
 
-    world = World()
+    world = World(now=SlowClock())
     world.ask(top)
     keep = world.watch(shape)
     world.commit(put("grow", 1))
     world.engine.settle()
     root = world.watch(top)
     world.commit(put("deep", 1))
+    assert not world.engine.settle(0.5), "the wave has reached the lowest query and not the next"
     assert root.value == 101
     keep.close()
     assert world.ask(top) == 101
@@ -510,17 +522,6 @@ def test_subscribing_and_closing_again_and_again_remembers_no_more_than_once() -
 
 
 # Waves and slices
-
-
-class SlowClock:
-    """One second passes each time the engine looks."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1.0
-        return self.now
 
 
 def test_a_wave_too_large_for_one_slice_is_settled_slice_by_slice_and_subscribers_hear_early() -> None:
