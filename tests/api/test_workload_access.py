@@ -6,6 +6,7 @@ import inspect
 import json
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -104,6 +105,28 @@ async def test_an_existing_id_is_changed_from_elsewhere_only_by_itself(agent: Se
     assert (await register(agent, ELSEWHERE, {**WEB, "Port": 666})).status == 403
     assert agent.log.revision == before
     assert (await register(agent, ELSEWHERE, {**WEB, "Port": 8080}, token=secret)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/v1/agent/service/deregister/web", None),
+        ("/v1/agent/service/maintenance/web?enable=true", None),
+        ("/v1/agent/check/register", {"Name": "mine", "TTL": "1s", "ServiceID": "web"}),
+        ("/v1/agent/check/fail/alive", None),
+        ("/v1/agent/check/update/alive", {"Status": "critical"}),
+        ("/v1/agent/check/deregister/alive", None),
+    ],
+)
+async def test_what_could_end_a_registration_so_that_its_name_is_free_needs_its_credential(
+    agent: ServedAgent, target: str, body: Any
+) -> None:
+    alive = {"CheckID": "alive", "TTL": "30s", "DeregisterCriticalServiceAfter": "1m"}
+    secret = str(secret_of(await register(agent, HERE, {**WEB, "Check": alive})))
+    before = agent.log.revision
+    assert (await ask(agent, ELSEWHERE, "PUT", target, body)).status == 403
+    assert agent.log.revision == before
+    assert (await ask(agent, ELSEWHERE, "PUT", target, body, secret)).status == 200
 
 
 async def test_a_new_service_from_elsewhere_gets_its_credential(agent: ServedAgent) -> None:

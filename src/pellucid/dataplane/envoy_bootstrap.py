@@ -151,6 +151,8 @@ def _dynamic_resources(token: str) -> Json:
         "ads_config": {
             "api_type": "DELTA_GRPC",
             "transport_api_version": "V3",
+            # It lists every extension, 60 KB of them; once for each stream is enough.
+            "set_node_on_first_message_only": True,
             "grpc_services": [stream],
         },
     }

@@ -20,6 +20,7 @@ from pellucid.api.registrations import agent_service, check_added, check_removed
 from pellucid.api.request import Request
 from pellucid.api.response import JSON, HttpError, Response, json_bytes, json_response, text_response
 from pellucid.api.shapes import agent_check_object, agent_service_object, client_check_object
+from pellucid.api.workload_access import require_instance
 from pellucid.derive.agent_views import (
     LocalInstance,
     local_checks,
@@ -28,7 +29,7 @@ from pellucid.derive.agent_views import (
     worst_status,
 )
 from pellucid.derive.engine import Db, query
-from pellucid.model.checks import CheckStatus
+from pellucid.model.checks import CheckDefinition, CheckStatus
 from pellucid.model.definitions import CheckRegistration
 from pellucid.model.go_text import quote
 from pellucid.rules.checks import check_definition, check_error, is_known_status
@@ -68,6 +69,8 @@ def register_check(context: ApiContext, request: Request) -> Outcome:
     service = agent_service(state, node, given.service_id) if given.service_id else None
     if given.service_id and service is None:
         raise HttpError(500, f"ServiceID {quote(given.service_id)} does not exist")
+    if service is not None:
+        require_instance(state, request, service)
     definition = check_definition(
         given, node=node, check_id=given.name, name=given.name, service_id=given.service_id
     )
@@ -78,8 +81,10 @@ def deregister_check(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/check/deregister/:id`; an unknown id is fine."""
     check_id = path_after(request, "/v1/agent/check/deregister/")
     node = context.agent.node_name
-    if context.head.get(CHECK_DEFINITIONS, (node, check_id)) is None:
+    definition = context.head.get(CHECK_DEFINITIONS, (node, check_id))
+    if definition is None:
         return Response()
+    _require_owner(context, request, definition.value)
     return Commit(check_removed(node, check_id))
 
 
@@ -111,18 +116,21 @@ def update_check(context: ApiContext, request: Request) -> Outcome:
     if not update.status or not is_known_status(update.status):
         raise HttpError(400, f"Invalid check status: '{update.status}'")
     check_id = path_after(request, "/v1/agent/check/update/")
-    return _reported(context, check_id, CheckStatus(update.status), update.output)
+    return _reported(context, request, check_id, CheckStatus(update.status), update.output)
 
 
 def _noted(context: ApiContext, request: Request, prefix: str, status: CheckStatus) -> Outcome:
-    return _reported(context, path_after(request, prefix), status, request.parameters.get("note"))
+    return _reported(context, request, path_after(request, prefix), status, request.parameters.get("note"))
 
 
-def _reported(context: ApiContext, check_id: str, status: CheckStatus, output: str) -> Outcome:
+def _reported(
+    context: ApiContext, request: Request, check_id: str, status: CheckStatus, output: str
+) -> Outcome:
     key = (context.agent.node_name, check_id)
     definition, check = context.head.get(CHECK_DEFINITIONS, key), context.head.get(CHECKS, key)
     if definition is None or check is None or not definition.value.ttl_ns:
         raise HttpError(500, f"CheckID {quote(check_id)} does not have associated TTL")
+    _require_owner(context, request, definition.value)
     shown = _shortened(output, definition.value.output_max_size)
     after = msgspec.structs.replace(check.value, status=status, output=shown)
     return Commit(
@@ -134,6 +142,13 @@ def _shortened(output: str, limit: int) -> str:
     if len(output) <= limit:
         return output
     return f"{output[:limit]} ... (captured {limit} of {len(output)} bytes)"
+
+
+def _require_owner(context: ApiContext, request: Request, definition: CheckDefinition) -> None:
+    """Let pass what may change the checked service: a check can end it. Raises HttpError 403."""
+    service = agent_service(context.head, definition.node, definition.service_id)
+    if service is not None:
+        require_instance(context.head, request, service)
 
 
 # Health of services, for load balancers and scripts

@@ -174,8 +174,10 @@ def deregister_service(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/service/deregister/:id`; an unknown id is fine."""
     service_id = named(request, "/v1/agent/service/deregister/", "Missing service ID")
     node = context.agent.node_name
-    if agent_service(context.head, node, service_id) is None:
+    service = agent_service(context.head, node, service_id)
+    if service is None:
         return Response()
+    require_instance(context.head, request, service)
     return Commit(deregistered(context.head, node, service_id))
 
 
@@ -187,6 +189,7 @@ def service_maintenance(context: ApiContext, request: Request) -> Outcome:
     service = agent_service(context.head, node, service_id)
     if service is None:
         raise HttpError(404, f"No service registered with ID {quote(service_id)}")
+    require_instance(context.head, request, service)
     if enable:
         return Commit(in_maintenance(node, service, request.parameters.get("reason")))
     return Commit(check_removed(node, maintenance_check_id(service)))
