@@ -1,0 +1,127 @@
+"""The images a cluster has: a built-in table, and a file of more.
+
+The file is JSON, a list of objects:
+    {"name": "example/app", "entrypoint": ["app"], "command": [], "environment": {"A": "b"},
+     "workingDir": "/", "user": "101", "binds": [{"source": "/opt/app", "destination": "/opt/app"}]}
+`name` is a repository, or its last component, with or without a tag; such images, too, stand on this
+machine's own programs. The file is read again whenever it changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from pellucid.localkube.images import programs
+from pellucid.localkube.images.host_root import make_host_root
+from pellucid.localkube.images.image import DEFAULT_PATH, Bind, Image, ImageNotAvailable
+from pellucid.localkube.images.reference import ImageReference, parse_reference
+
+_PROGRAMS = "/opt/programs"
+_PYTHON = "/usr/bin/python3"
+
+
+class ImageEntry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """One image of the table."""
+
+    name: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    working_dir: str = "/"
+    user: str = ""
+    binds: tuple[Bind, ...] = ()
+
+
+class InvalidImageTable(ValueError):
+    """The file of images cannot be read; the message names file and field."""
+
+
+def _program(name: str) -> ImageEntry:
+    script = f"{name.replace('-', '_')}.py"
+    source = Path(programs.__file__).with_name(script)
+    return ImageEntry(
+        name,
+        entrypoint=(_PYTHON, f"{_PROGRAMS}/{script}"),
+        binds=(Bind(str(source), f"{_PROGRAMS}/{script}"),),
+    )
+
+
+_BUILT_IN = (
+    ImageEntry("busybox", command=("sh",)),
+    ImageEntry("alpine", command=("/bin/sh",)),
+    ImageEntry("debian", command=("bash",)),
+    ImageEntry("ubuntu", command=("bash",)),
+    ImageEntry("bash", command=("bash",)),
+    ImageEntry("curl", entrypoint=("curl",), command=("--help",)),
+    ImageEntry("python", command=(_PYTHON,)),
+    ImageEntry("pause", entrypoint=("sleep", "infinity")),
+    _program("hello-client"),
+    _program("hello-http"),
+    _program("kuma-init"),
+)
+
+
+class ImageTable:
+    """Finds images. `directory` is where root file systems are kept; `more` the file of further images."""
+
+    def __init__(self, directory: Path, more: Path | None = None) -> None:
+        self._base = directory / "host"
+        self._layers = make_host_root(self._base)
+        self._more = more
+        self._read: tuple[int, tuple[ImageEntry, ...]] = (0, ())
+
+    def find(self, text: str) -> Image:
+        """Raises InvalidImageName, InvalidImageTable, ImageNotAvailable."""
+        reference = parse_reference(text)
+        for entry in (*self._further(), *_BUILT_IN):
+            if _names(entry.name, reference):
+                return self._image(entry)
+        raise ImageNotAvailable(
+            f'failed to pull and unpack image "{reference}": failed to resolve reference "{reference}": '
+            f"{reference}: not found: this cluster has no such image and pulls from no registry; "
+            f"add it to the cluster's file of images"
+        )
+
+    def _image(self, entry: ImageEntry) -> Image:
+        return Image(
+            id="sha256:" + hashlib.sha256(msgspec.json.encode(entry, order="sorted")).hexdigest(),
+            base=str(self._base),
+            layers=self._layers,
+            binds=entry.binds,
+            entrypoint=entry.entrypoint,
+            command=entry.command,
+            environment={"PATH": DEFAULT_PATH, **entry.environment},
+            working_directory=entry.working_dir,
+            user=entry.user,
+        )
+
+    def _further(self) -> tuple[ImageEntry, ...]:
+        if self._more is None or not self._more.exists():
+            return ()
+        changed = self._more.stat().st_mtime_ns
+        if changed != self._read[0]:
+            self._read = (changed, _decode(self._more))
+        return self._read[1]
+
+
+def _decode(path: Path) -> tuple[ImageEntry, ...]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[ImageEntry, ...])
+    except (msgspec.MsgspecError, OSError) as problem:
+        raise InvalidImageTable(f"{path}: {problem}") from problem
+
+
+def _names(name: str, reference: ImageReference) -> bool:
+    path, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        path, tag = name, ""
+    spellings = {
+        reference.last_component,
+        reference.repository,
+        reference.repository.removeprefix("library/"),
+        f"{reference.registry}/{reference.repository}",
+    }
+    return path in spellings and tag in ("", reference.tag)
