@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from cryptography import x509
 
-from pellucid.identity.authority import Authority, PrivateKey, generate_private_key, new_root
+from pellucid.identity.authority import Authority, new_root
+from pellucid.identity.keys import PrivateKey, generate_private_key
 from pellucid.model.identity import CaRoot
 
 NOW = 1_700_000_000.0

@@ -8,28 +8,24 @@ from ipaddress import ip_address
 import msgspec
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from pellucid.identity.authority import (
     Authority,
-    PrivateKey,
     SigningError,
     SubjectNames,
-    generate_private_key,
     import_root,
-    key_id,
     new_root,
     new_root_from_key,
     pem_of,
-    private_key_pem,
     random_serial_number,
     root_id,
     serial_hex,
     server_names,
 )
+from pellucid.identity.keys import PrivateKey, generate_private_key, key_id, private_key_pem
 from pellucid.model.identity import CaRoot
 from tests.identity.clock import (
     CLUSTER_ID,
@@ -233,86 +229,9 @@ def test_cross_signed_certificate_has_the_successors_name_and_key() -> None:
     assert cross.issuer == certificate(root(0).root_cert).subject
 
 
-def request(uri: str | None, *, dns: str | None = None, key: PrivateKey | None = None) -> str:
-    """A certificate signing request as PEM."""
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)] if uri else []
-    names += [x509.DNSName(dns)] if dns else []
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
-    signed = builder.sign(key or key_number(9), hashes.SHA256())
-    return signed.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def sign(csr: str) -> x509.Certificate:
-    return authority().sign_request(csr, serial_number=9, now=NOW, ttl_s=HOUR_S)
-
-
 def uris_of(made: x509.Certificate) -> list[str]:
     names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return names.get_values_for_type(x509.UniformResourceIdentifier)
-
-
-def test_service_of_this_mesh_is_signed_with_the_names_it_asked_for() -> None:
-    made = sign(request(WEB_URI, dns="web.example"))
-    assert uris_of(made) == [WEB_URI]
-    assert made.public_key() == key_number(9).public_key()
-    assert accepts([root()], made, [], NOW)
-
-
-def test_agent_gets_our_trust_domain_whatever_it_asked_for() -> None:
-    made = sign(request("spiffe://unknown.consul/agent/client/dc/dc1/id/n1"))
-    assert uris_of(made) == [f"spiffe://{TRUST_DOMAIN}/agent/client/dc/dc1/id/n1"]
-
-
-@pytest.mark.parametrize(
-    ("uri", "text"),
-    [
-        (
-            "spiffe://other.consul/ns/default/dc/dc1/svc/web",
-            f"SPIFFE ID in CSR from a different trust domain: other.consul, we are {TRUST_DOMAIN}",
-        ),
-        (
-            f"spiffe://{TRUST_DOMAIN}/ns/default/dc/dc2/svc/web",
-            "SPIFFE ID in CSR from a different datacenter: dc2, we are dc1",
-        ),
-        (
-            f"spiffe://{TRUST_DOMAIN}/agent/client/dc/dc2/id/n1",
-            "SPIFFE ID in CSR from a different datacenter: dc2, we are dc1",
-        ),
-        (f"spiffe://{TRUST_DOMAIN}", "SPIFFE ID in CSR must be a service or agent ID"),
-        ("https://example.com/web", "SPIFFE ID must have 'spiffe' scheme"),
-        (None, "CSR SAN contains an invalid number of URIs: 0"),
-    ],
-)
-def test_nobody_else_is_signed(uri: str | None, text: str) -> None:
-    with pytest.raises(SigningError) as refused:
-        sign(request(uri))
-    assert str(refused.value) == text
-
-
-def test_request_that_is_no_request() -> None:
-    with pytest.raises(SigningError, match="error parsing CSR"):
-        sign("nonsense")
-
-
-def test_request_not_signed_by_its_own_key() -> None:
-    der = bytearray(
-        x509.load_pem_x509_csr(request(WEB_URI).encode()).public_bytes(serialization.Encoding.DER)
-    )
-    der[-1] ^= 1
-    forged = x509.load_der_x509_csr(bytes(der)).public_bytes(serialization.Encoding.PEM).decode()
-    with pytest.raises(SigningError, match="error parsing CSR"):
-        sign(forged)
-
-
-def test_request_with_a_key_nobody_here_speaks() -> None:
-    key = ed25519.Ed25519PrivateKey.generate()
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(WEB_URI)])
-    csr = builder.add_extension(names, critical=True).sign(key, None)
-    with pytest.raises(SigningError, match="must be EC or RSA"):
-        sign(csr.public_bytes(serialization.Encoding.PEM).decode())
 
 
 def test_root_made_elsewhere_is_taken_in_as_it_is() -> None:

@@ -12,10 +12,11 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.identity.authority import Authority, PrivateKey, SigningError
+from pellucid.identity.authority import Authority, SigningError
 from pellucid.identity.documents import trust_bundle
+from pellucid.identity.keys import PrivateKey
 from pellucid.identity.leaves import Leaf, LeafKeeper, issue_server
-from pellucid.identity.rotation import active_root, rotate
+from pellucid.identity.rotation import active_root, change
 from pellucid.model.identity import CaConfiguration, CaRoot
 from tests.identity.clock import (
     CLUSTER_ID,
@@ -189,9 +190,8 @@ def test_leaf_handed_out_is_always_valid_now(steps: list[tuple[str, str, int]]) 
 def rotated_mesh() -> tuple[Leaf, Leaf, tuple[CaRoot, ...]]:
     """A leaf from before a rotation, one from after it, and the roots trusted meanwhile."""
     first = msgspec.structs.replace(root(0), active=True)
-    after = rotate(
-        CaConfiguration(CLUSTER_ID), (first,), next_serial_number=serial_numbers(400), now=NOW
-    ).roots
+    before, wanted = CaConfiguration(CLUSTER_ID), CaConfiguration(CLUSTER_ID, config={"PrivateKeyBits": 384})
+    after = change(before, wanted, (first,), next_serial_number=serial_numbers(400), now=NOW).roots
     successor = active_root(after)
     assert successor is not None
     leaves = keeper()

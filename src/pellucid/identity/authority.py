@@ -10,33 +10,39 @@ SPIFFE X.509-SVID; RFC 5280.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pellucid.identity.keys import (
+    KeySource,
+    PrivateKey,
+    PublicKey,
+    colon_hex,
+    generate_private_key,
+    key_digest,
+    key_id,
+    key_type_of,
+    load_private_key,
+    private_key_pem,
+    public_bytes,
+    signature_hash,
+    supported_key,
+)
 from pellucid.model.identity import CaRoot
 from pellucid.model.names import (
     SpiffeAgentId,
-    SpiffeError,
     SpiffeServiceId,
-    parse_spiffe,
     trust_domain_of,
 )
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-KeySource = Callable[[str, int], PrivateKey]
-"""Makes a private key of a type (`ec`, `rsa`) and a size in bits."""
 IpAddress = IPv4Address | IPv6Address
 
 ROOT_NAME = "Consul CA Root Cert"
@@ -45,18 +51,12 @@ LEAF_BACKDATE_S = 60
 """A leaf is valid from a minute ago, so that a peer whose clock is a little behind accepts it."""
 CROSS_SIGNED_TTL_S = 7 * 24 * 3600
 
-_CURVES: dict[int, Callable[[], ec.EllipticCurve]] = {
-    224: ec.SECP224R1,
-    256: ec.SECP256R1,
-    384: ec.SECP384R1,
-    521: ec.SECP521R1,
-}
 _LOOPBACK: tuple[IpAddress, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _COMMON_NAME_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class SigningError(ValueError):
-    """The authority refuses to sign: the request names somebody it may not, or the root cannot sign."""
+    """The authority cannot sign: its root has expired."""
 
 
 class SubjectNames(msgspec.Struct, frozen=True):
@@ -65,18 +65,6 @@ class SubjectNames(msgspec.Struct, frozen=True):
     uri: str
     dns_names: tuple[str, ...] = ()
     ip_addresses: tuple[IpAddress, ...] = ()
-
-
-def generate_private_key(key_type: str = "ec", bits: int = 256) -> PrivateKey:
-    """Make a new private key; the `KeySource` of production.
-
-    Raises ValueError for a type or size that `rotation.read_settings` refuses too.
-    """
-    if key_type == "rsa":
-        return rsa.generate_private_key(public_exponent=65537, key_size=bits)
-    if key_type != "ec" or bits not in _CURVES:
-        raise ValueError(f"no private keys of type {key_type!r} with {bits} bits")
-    return ec.generate_private_key(_CURVES[bits]())
 
 
 def random_serial_number() -> int:
@@ -105,13 +93,13 @@ def new_root(
         subject=name,
         issuer=name,
         public_key=public_key,
-        issuer_key_id=_key_digest(public_key),
+        issuer_key_id=key_digest(public_key),
         serial_number=serial_number,
         not_before=not_before,
         not_after=_years_later(not_before, ROOT_YEARS),
     )
     certificate = _as_authority(builder, f"spiffe://{trust_domain_of(cluster_id)}").sign(
-        key, _signature_hash(key)
+        key, signature_hash(key)
     )
     return _root_value(certificate, key, cluster_id, key_type, key_bits)
 
@@ -127,7 +115,7 @@ def import_root(root_cert_pem: str, private_key_pem: str, cluster_id: str) -> Ca
     except ValueError as error:
         raise ValueError(f"error parsing root cert: {error}") from error
     key = load_private_key(private_key_pem)
-    if _public_bytes(certificate.public_key()) != _public_bytes(key.public_key()):
+    if public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
         raise ValueError("the root cert does not belong to the private key")
     if not _is_authority(certificate):
         raise ValueError("the root cert is not a certificate authority: basic constraint CA is not true")
@@ -162,7 +150,7 @@ class Authority:
 
     @cached_property
     def _key_id(self) -> bytes:
-        return _key_digest(self._certificate.public_key())
+        return key_digest(self._certificate.public_key())
 
     @cached_property
     def chain_below_root(self) -> str:
@@ -185,7 +173,7 @@ class Authority:
         Raises SigningError when the root itself has expired.
         """
         if now > self.root.not_after:
-            raise SigningError(f"root expired: {_rfc3339(self.root.not_after)}")
+            raise SigningError(f"root expired: {rfc3339(self.root.not_after)}")
         builder = _certificate(
             subject=x509.Name([]),
             issuer=self._certificate.subject,
@@ -195,12 +183,12 @@ class Authority:
             not_before=_moment(now - LEAF_BACKDATE_S),
             not_after=_moment(now - LEAF_BACKDATE_S + ttl_s),
         )
-        return _as_leaf(builder, names).sign(self._key, _signature_hash(self._key))
+        return _as_leaf(builder, names).sign(self._key, signature_hash(self._key))
 
     def cross_sign(self, successor: CaRoot, *, serial_number: int, now: float) -> str:
         """Vouch for the root that follows: its name and key, signed by this root for seven days, as PEM."""
         certificate = x509.load_pem_x509_certificate(successor.root_cert.encode())
-        public_key = _supported(certificate.public_key())
+        public_key = supported_key(certificate.public_key())
         builder = _certificate(
             subject=certificate.subject,
             issuer=self._certificate.subject,
@@ -211,44 +199,8 @@ class Authority:
             not_after=_moment(min(now + CROSS_SIGNED_TTL_S, self.root.not_after)),
         )
         trust_domain = trust_domain_of(successor.external_trust_domain)
-        signed = _as_authority(builder, f"spiffe://{trust_domain}").sign(
-            self._key, _signature_hash(self._key)
-        )
+        signed = _as_authority(builder, f"spiffe://{trust_domain}").sign(self._key, signature_hash(self._key))
         return pem_of(signed)
-
-    def sign_request(self, csr_pem: str, *, serial_number: int, now: float, ttl_s: float) -> x509.Certificate:
-        """Sign a certificate signing request after checking whom it names.
-
-        A service must be of this trust domain and datacenter. An agent cannot know the trust domain
-        before its first certificate, so an agent's is rewritten to ours.
-        Raises SigningError with Consul's texts.
-        """
-        request = _read_request(csr_pem)
-        uri = self._permitted_uri(_only_uri(request))
-        names = SubjectNames(uri, *_listener_names(request))
-        public_key = _supported(request.public_key())
-        return self.sign_leaf(public_key, names, serial_number=serial_number, now=now, ttl_s=ttl_s)
-
-    def _permitted_uri(self, uri: str) -> str:
-        try:
-            identity = parse_spiffe(uri)
-        except SpiffeError as error:
-            raise SigningError(str(error)) from error
-        if isinstance(identity, str):
-            raise SigningError("SPIFFE ID in CSR must be a service or agent ID")
-        if isinstance(identity, SpiffeAgentId):
-            identity = msgspec.structs.replace(identity, trust_domain=self.trust_domain)
-        elif identity.trust_domain.lower() != self.trust_domain:
-            raise SigningError(
-                f"SPIFFE ID in CSR from a different trust domain: {identity.trust_domain}, "
-                f"we are {self.trust_domain}"
-            )
-        if identity.datacenter != self.datacenter:
-            raise SigningError(
-                f"SPIFFE ID in CSR from a different datacenter: {identity.datacenter}, "
-                f"we are {self.datacenter}"
-            )
-        return identity.uri()
 
 
 def server_names(authority: Authority, node: str, names: Sequence[str]) -> SubjectNames:
@@ -267,39 +219,9 @@ def server_names(authority: Authority, node: str, names: Sequence[str]) -> Subje
     )
 
 
-def load_private_key(pem: str) -> PrivateKey:
-    """Read a private key. Raises ValueError when it is not an unencrypted EC or RSA key in PEM."""
-    try:
-        key = serialization.load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"error parsing private key: {error}") from error
-    if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        return key
-    raise ValueError("private key type must be either 'ec' or 'rsa'")
-
-
-def key_type_of(key: PrivateKey) -> tuple[str, int]:
-    """The type (`ec`, `rsa`) and size in bits of a private key."""
-    return ("rsa" if isinstance(key, rsa.RSAPrivateKey) else "ec"), key.key_size
-
-
 def pem_of(certificate: x509.Certificate) -> str:
     """A certificate as PEM text that ends in a newline."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def private_key_pem(key: PrivateKey) -> str:
-    """A private key as PEM in the form Consul hands out: `EC PRIVATE KEY` or `RSA PRIVATE KEY`."""
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    ).decode()
-
-
-def colon_hex(data: bytes) -> str:
-    """Bytes as lower-case hex pairs joined by colons, the form of every id of a certificate."""
-    return data.hex(":")
 
 
 def serial_hex(serial_number: int) -> str:
@@ -310,11 +232,6 @@ def serial_hex(serial_number: int) -> str:
 def root_id(certificate: x509.Certificate) -> str:
     """The id of a root: SHA-1 of its DER encoding."""
     return colon_hex(certificate.fingerprint(hashes.SHA1()))  # noqa: S303 - a name, not a protection
-
-
-def key_id(public_key: PublicKey) -> str:
-    """The id of a public key: SHA-256 of its PKIX encoding."""
-    return colon_hex(_key_digest(public_key))
 
 
 def _root_value(
@@ -353,7 +270,7 @@ def _certificate(
         .serial_number(serial_number)
         .not_valid_before(not_before)
         .not_valid_after(not_after)
-        .add_extension(x509.SubjectKeyIdentifier(_key_digest(public_key)), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier(key_digest(public_key)), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier(issuer_key_id, None, None), critical=False)
     )
 
@@ -397,48 +314,6 @@ def _usage(*, cert_sign: bool) -> x509.KeyUsage:
     )
 
 
-def _read_request(csr_pem: str) -> x509.CertificateSigningRequest:
-    try:
-        request = x509.load_pem_x509_csr(csr_pem.encode())
-        signed_by_its_key = request.is_signature_valid
-    except (ValueError, InvalidSignature) as error:
-        raise SigningError(f"error parsing CSR: {error}") from error
-    if not signed_by_its_key:
-        raise SigningError("error parsing CSR: the signature does not match the public key")
-    return request
-
-
-def _alternative_names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName:
-    try:
-        return request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return x509.SubjectAlternativeName([])
-
-
-def _only_uri(request: x509.CertificateSigningRequest) -> str:
-    uris = _alternative_names(request).get_values_for_type(x509.UniformResourceIdentifier)
-    if len(uris) != 1:
-        raise SigningError(f"CSR SAN contains an invalid number of URIs: {len(uris)}")
-    return uris[0]
-
-
-def _listener_names(
-    request: x509.CertificateSigningRequest,
-) -> tuple[tuple[str, ...], tuple[IpAddress, ...]]:
-    names = _alternative_names(request)
-    addresses: Sequence[object] = names.get_values_for_type(x509.IPAddress)
-    return (
-        tuple(names.get_values_for_type(x509.DNSName)),
-        tuple(address for address in addresses if isinstance(address, IPv4Address | IPv6Address)),
-    )
-
-
-def _supported(public_key: object) -> PublicKey:
-    if isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
-        return public_key
-    raise SigningError("the public key of a certificate must be EC or RSA")
-
-
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -446,31 +321,14 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _public_bytes(public_key: object) -> bytes:
-    return _supported(public_key).public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def _key_digest(public_key: object) -> bytes:
-    return hashlib.sha256(_public_bytes(public_key)).digest()
-
-
 def _common_name(public_key: PublicKey, cluster_id: str) -> str:
     """`pri-<8 base36>.consul.ca.<first 8 of cluster id>.consul`, unique because the key is."""
-    number = int.from_bytes(_key_digest(public_key)[:8], "big")
+    number = int.from_bytes(key_digest(public_key)[:8], "big")
     digits = ""
     for _ in range(8):
         number, digit = divmod(number, 36)
         digits += _COMMON_NAME_DIGITS[digit]
     return f"pri-{digits}.consul.ca.{cluster_id[:8].lower()}.consul"
-
-
-def _signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
-    """SHA-256, or for the longer curves a hash as long as the key's security."""
-    if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size > 256:
-        return hashes.SHA384() if key.key_size == 384 else hashes.SHA512()
-    return hashes.SHA256()
 
 
 def _moment(now: float) -> datetime:
@@ -485,5 +343,6 @@ def _years_later(moment: datetime, years: int) -> datetime:
         return moment.replace(year=moment.year + years, month=3, day=1)
 
 
-def _rfc3339(now: float) -> str:
+def rfc3339(now: float) -> str:
+    """A moment as Consul writes it: whole seconds, UTC."""
     return _moment(now).strftime("%Y-%m-%dT%H:%M:%SZ")

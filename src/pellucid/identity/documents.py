@@ -9,9 +9,9 @@ Source: Consul 1.10 docs, "Connect CA HTTP API", "Agent Connect HTTP API".
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
+from pellucid.identity.authority import rfc3339
 from pellucid.identity.leaves import Leaf
 from pellucid.model.identity import CaRoot
 from pellucid.model.names import trust_domain_of
@@ -46,8 +46,8 @@ def leaf_document(leaf: Leaf, create_index: int, modify_index: int) -> dict[str,
         "PrivateKeyPEM": leaf.private_key_pem,
         "Service": leaf.service,
         "ServiceURI": leaf.spiffe_uri,
-        "ValidAfter": _rfc3339(leaf.valid_after),
-        "ValidBefore": _rfc3339(leaf.valid_before),
+        "ValidAfter": rfc3339(leaf.valid_after),
+        "ValidBefore": rfc3339(leaf.valid_before),
         "CreateIndex": create_index,
         "ModifyIndex": modify_index,
     }
@@ -60,8 +60,8 @@ def _root(root: CaRoot, create_index: int, modify_index: int) -> dict[str, Any]:
         "SerialNumber": root.serial_number,
         "SigningKeyID": root.signing_key_id,
         "ExternalTrustDomain": root.external_trust_domain,
-        "NotBefore": _rfc3339(root.not_before),
-        "NotAfter": _rfc3339(root.not_after),
+        "NotBefore": rfc3339(root.not_before),
+        "NotAfter": rfc3339(root.not_after),
         "RootCert": root.root_cert,
         "IntermediateCerts": list(root.intermediate_certs) or None,
         "Active": root.active,
@@ -70,7 +70,3 @@ def _root(root: CaRoot, create_index: int, modify_index: int) -> dict[str, Any]:
         "CreateIndex": create_index,
         "ModifyIndex": modify_index,
     }
-
-
-def _rfc3339(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -17,15 +17,13 @@ import msgspec
 
 from pellucid.identity.authority import (
     Authority,
-    KeySource,
     SubjectNames,
-    generate_private_key,
     pem_of,
-    private_key_pem,
     random_serial_number,
     serial_hex,
     server_names,
 )
+from pellucid.identity.keys import KeySource, generate_private_key, private_key_pem
 from pellucid.identity.renewal import renewal_time, renewal_time_after_root_change
 
 _SOONEST_RENEWAL_S = 1.0

@@ -18,15 +18,8 @@ from typing import Any
 
 import msgspec
 
-from pellucid.identity.authority import (
-    Authority,
-    KeySource,
-    generate_private_key,
-    import_root,
-    new_root,
-    new_root_from_key,
-)
-from pellucid.identity.renewal import CSR_MAX_CONCURRENT, CSR_MAX_PER_SECOND
+from pellucid.identity.authority import Authority, import_root, new_root, new_root_from_key
+from pellucid.identity.keys import KeySource, generate_private_key
 from pellucid.model.durations import SECOND, DurationError, format_duration, parse_duration
 from pellucid.model.identity import CaConfiguration, CaRoot
 
@@ -41,8 +34,9 @@ _INTERMEDIATE_PER_LEAF = 3
 _PRUNE_AFTER_LEAF_TTLS = 2
 _EC_BITS = (224, 256, 384, 521)
 _RSA_BITS = (2048, 4096)
-_WITHOUT_EFFECT = frozenset({"rotationperiod"})
-"""Keys that old configurations carry and that no version since 1.2 acts on."""
+_WITHOUT_EFFECT = frozenset({"rotationperiod", "csrmaxpersecond", "csrmaxconcurrent"})
+"""Keys that are passed over: the first since Consul 1.2; and leaves, one for each service, are made by the
+mesh itself, so there are no requests whose rate could be limited."""
 
 
 class CaConfigurationError(ValueError):
@@ -58,8 +52,6 @@ class CaSettings(msgspec.Struct, frozen=True):
     root_cert: str = ""
     private_key_type: str = "ec"
     private_key_bits: int = 256
-    csr_max_per_second: float = CSR_MAX_PER_SECOND
-    csr_max_concurrent: int = CSR_MAX_CONCURRENT
     disable_cross_signing: bool = False
 
 
@@ -138,32 +130,6 @@ def change(
         cross = Authority(active).cross_sign(successor, serial_number=next_serial_number(), now=now)
         cross_signed = (cross,)
     return Succession(wanted, _succeed(roots, successor, cross_signed, now), rotated=True)
-
-
-def rotate(
-    configuration: CaConfiguration,
-    roots: Iterable[CaRoot],
-    *,
-    next_serial_number: Callable[[], int],
-    now: float,
-    key_source: KeySource = generate_private_key,
-) -> Succession:
-    """Replace the active root by a fresh one of the same kind, with nothing else changed.
-
-    Raises CaConfigurationError when the configuration prescribes the key, which then cannot change.
-    """
-    settings = read_settings(configuration)
-    if settings.private_key:
-        raise CaConfigurationError(
-            "the CA configuration prescribes PrivateKey: write a configuration with another key to rotate"
-        )
-    roots = tuple(roots)
-    active = active_root(roots)
-    if active is None:
-        return start(configuration, next_serial_number=next_serial_number, now=now, key_source=key_source)
-    successor = _root_for(settings, configuration.cluster_id, next_serial_number(), now, key_source)
-    cross = Authority(active).cross_sign(successor, serial_number=next_serial_number(), now=now)
-    return Succession(configuration, _succeed(roots, successor, (cross,), now), rotated=True)
 
 
 def prunable(roots: Iterable[CaRoot], now: float, leaf_cert_ttl_s: float) -> tuple[str, ...]:
@@ -311,8 +277,6 @@ _FIELDS: tuple[tuple[str, str, Callable[[str, object], Any]], ...] = (
     ("root_cert", "RootCert", _text),
     ("private_key_type", "PrivateKeyType", _text),
     ("private_key_bits", "PrivateKeyBits", _whole_number),
-    ("csr_max_per_second", "CSRMaxPerSecond", _number),
-    ("csr_max_concurrent", "CSRMaxConcurrent", _whole_number),
     ("disable_cross_signing", "DisableCrossSigning", _boolean),
 )
 
