@@ -87,7 +87,7 @@ class _Watcher(logging.Handler):
 
 def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
     # A traceback without the values of variables, which may be secrets.
-    console = structlog.dev.ConsoleRenderer(colors, exception_formatter=structlog.dev.plain_traceback)
+    console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     render: Any = structlog.processors.JSONRenderer() if as_json else console
     processors: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:

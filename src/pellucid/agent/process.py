@@ -129,8 +129,8 @@ class Agent:
                     tasks.create_task(self._dns.serve(dns_listeners), name="dns"),
                     tasks.create_task(self._mesh_dns.serve(mesh_dns_listeners), name="mesh dns"),
                 ]
-                self._announce()
                 with self._signals(tasks):
+                    self._announce()
                     await self._stop.wait()
                 logger.info("stopping")
                 app.stop()
