@@ -26,6 +26,9 @@ from pellucid.xds.shared import ProxyResources, SharedResource
 from pellucid.xds.subscription import DeltaRequest, DeltaSubscription, Refusal
 from pellucid.xds.types import KNOWN_TYPES, REFERRERS, TRAFFIC_TYPES, ResourceType
 
+_IN_ORDER = tuple(ResourceType)
+"""Destinations before what refers to them."""
+
 
 class DeltaResponse(msgspec.Struct, frozen=True):
     """What to send: resources that are new or changed, and the names of those that are gone."""
@@ -73,7 +76,7 @@ class DeltaSession:
         """The next response that can be sent now. Ask until there is none."""
         for subscription in self._types.values():
             subscription.refresh(resources)
-        for resource_type in ResourceType:
+        for resource_type in _IN_ORDER:
             response = self._response(resource_type)
             if response is not None:
                 return response
@@ -94,7 +97,7 @@ class DeltaSession:
 
     def _response(self, resource_type: ResourceType) -> DeltaResponse | None:
         subscription = self._types.get(resource_type)
-        if subscription is None or self._waits(resource_type):
+        if subscription is None or not subscription.due or self._waits(resource_type):
             return None
         nonce = f"{self._nonce + 1:08x}"
         sent = subscription.take(nonce, may_remove=self._may_remove(resource_type))

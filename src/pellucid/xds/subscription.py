@@ -24,7 +24,8 @@ GONE = ""
 """The version of what is not there."""
 
 _UNSURE = "?"
-"""The version of what was in a refused response: the proxy may have taken it, or have the one before."""
+"""The version of what the proxy may have, or not: it refused a response with it, or had let go of it when
+the response was under way."""
 
 
 class TooManyNames(Exception):
@@ -107,6 +108,11 @@ class DeltaSubscription:
         )
 
     @property
+    def due(self) -> bool:
+        """Whether a response may be sent if nothing else stands against it."""
+        return self.under_way is None and (bool(self.pending) or self._owes_first)
+
+    @property
     def arriving(self) -> bool:
         """Whether there is something to send or under way that the proxy has not got, or waits for."""
         return self._arrivals(self.pending) or (self.under_way is not None and self.under_way.arrivals)
@@ -134,10 +140,11 @@ class DeltaSubscription:
         if sent is None or sent.nonce != request.nonce:
             return None
         self.under_way = None
+        versions = {name: version for name, version in sent.versions.items() if self._wants(name)}
         if request.error is not None:
-            return self._refuse(sent.versions, request.error)
-        for name, version in sent.versions.items():
-            if self.refused.pop(name, None) is not None:
+            return self._refuse(versions, request.error)
+        for name, version in versions.items():
+            if self.refused.pop(name, None) is not None or version == _UNSURE:
                 # What was refused may be what is wanted now, and has not been sent for the refusal.
                 self.suspects[name] = None
             if version == GONE:
@@ -184,9 +191,13 @@ class DeltaSubscription:
         self.held.pop(name, None)
         self.refused.pop(name, None)
         self.owed.discard(name)
-        if self.under_way is not None:
-            self.under_way.versions.pop(name, None)
+        if self.under_way is not None and name in self.under_way.versions:
+            # It may be asked for again before it arrives, and then the proxy keeps it.
+            self.under_way.versions[name] = _UNSURE
         self.suspects[name] = None
+
+    def _wants(self, name: str) -> bool:
+        return self.wildcard or name in self.names
 
     def _known(self) -> set[str]:
         under_way = self.under_way.versions if self.under_way is not None else {}
@@ -220,7 +231,7 @@ class DeltaSubscription:
     def _compare(self, name: str, refs: Mapping[str, object], resources: ProxyResources) -> None:
         self.pending.pop(name, None)
         self.unbuilt.discard(name)
-        if not (self.wildcard or name in self.names):
+        if not self._wants(name):
             resources.drop(self.type, name)
             return
         if name not in refs:
@@ -259,8 +270,7 @@ class DeltaSubscription:
             for name, resource in self.pending.items()
             if resource is not None or (self.derivable and (may_remove or name in self.owed))
         }
-        first_of_wildcard = self.wildcard and self.derivable and not self.answered
-        if self.under_way is not None or not (sent or first_of_wildcard):
+        if self.under_way is not None or not (sent or self._owes_first):
             return None
         versions = {name: _version_of(resource) for name, resource in sent.items()}
         self.under_way = _UnderWay(nonce, versions, self._arrivals(sent))
@@ -269,6 +279,10 @@ class DeltaSubscription:
         for name in sent:
             del self.pending[name]
         return sent
+
+    @property
+    def _owes_first(self) -> bool:
+        return self.wildcard and self.derivable and not self.answered
 
     def _arrivals(self, names: Iterable[str]) -> bool:
         return any(name in self.owed or name not in self.held for name in names)

@@ -9,8 +9,12 @@ Source: Protocol Buffers encoding specification; envoy/service/discovery/v3/disc
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from pellucid.xds.shared import SharedResource
+
+_RESOURCES_KEPT = 1_024
+"""Encoded resources kept for the next stream."""
 
 
 def varint(number: int) -> bytes:
@@ -38,7 +42,7 @@ def delta_response(
 ) -> bytes:
     """A `DeltaDiscoveryResponse`."""
     parts = [field(4, type_url.encode()), field(5, nonce.encode())]
-    parts += [field(2, _delta_resource(type_url, resource)) for resource in resources]
+    parts += [_delta_resource(type_url, resource) for resource in resources]
     parts += [field(6, name.encode()) for name in removed]
     return b"".join(parts)
 
@@ -50,11 +54,12 @@ def sotw_response(type_url: str, version: str, nonce: str, resources: Iterable[S
     return b"".join(parts)
 
 
+@lru_cache(_RESOURCES_KEPT)
 def _delta_resource(type_url: str, resource: SharedResource) -> bytes:
-    return b"".join(
-        (
-            field(1, resource.version.encode()),
-            field(2, any_of(type_url, resource.body)),
-            field(3, resource.name.encode()),
-        )
+    """The field of a response that holds a resource. Kept for the other streams that are sent it now."""
+    content = (
+        field(1, resource.version.encode()),
+        field(2, any_of(type_url, resource.body)),
+        field(3, resource.name.encode()),
     )
+    return field(2, b"".join(content))
