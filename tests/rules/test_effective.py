@@ -18,7 +18,7 @@ from pellucid.model.services import (
     TransparentProxyConfig,
     Upstream,
 )
-from pellucid.rules.effective import EffectiveProxy, effective_proxy
+from pellucid.rules.effective import EffectiveProxy, central_upstream_config, effective_proxy
 from tests.rules.entries import entry
 
 
@@ -62,7 +62,7 @@ def test_nearer_settings_win_and_direct_beats_transparent_below_it() -> None:
         proxy_defaults={"Config": {"protocol": "http"}, "Mode": "transparent"},
         service_defaults={"Protocol": "grpc", "Mode": "direct"},
     )
-    assert (proxy.protocol, proxy.proxy.mode, proxy.central_upstreams) == ("grpc", "direct", {})
+    assert (proxy.protocol, proxy.proxy.mode) == ("grpc", "direct")
 
 
 def test_registration_has_the_last_word_on_protocol() -> None:
@@ -129,21 +129,28 @@ def test_config_keys_of_proxy_defaults_fill_what_the_registration_leaves_empty()
     assert proxy.proxy.config == {"bind_address": "::", "bind_port": 20000}
 
 
-def test_transparent_proxy_gets_the_upstream_settings_of_config_entries() -> None:
-    proxy = settled(
-        proxy_defaults={"Config": {"protocol": "http"}, "Mode": "transparent"},
-        service_defaults={
-            "UpstreamConfig": {
-                "Defaults": {"ConnectTimeoutMs": 3000, "Limits": {"MaxConnections": 10}},
-                "Overrides": [{"Name": "db", "ConnectTimeoutMs": 7000}],
-            }
+def test_upstream_that_no_registration_names_gets_the_settings_of_config_entries() -> None:
+    mesh = entry("proxy-defaults", "global", Config={"protocol": "http"})
+    own = entry(
+        "service-defaults",
+        "web",
+        UpstreamConfig={
+            "Defaults": {"ConnectTimeoutMs": 3000, "Limits": {"MaxConnections": 10}},
+            "Overrides": [{"Name": "db", "ConnectTimeoutMs": 7000}],
         },
-        others={"db": {"Protocol": "tcp"}},
     )
-    assert proxy.central_upstreams == {
-        "*": {"connect_timeout_ms": 3000, "limits": {"max_connections": 10}},
-        "db": {"protocol": "tcp", "connect_timeout_ms": 7000, "limits": {"max_connections": 10}},
-    }
+    assert isinstance(mesh, ProxyDefaults)
+    assert isinstance(own, ServiceDefaults)
+
+    def config_of(name: str, protocol: str | None = None) -> Mapping[str, Any]:
+        called = _service_defaults(name, {"Protocol": protocol} if protocol else None)
+        return central_upstream_config(
+            name, proxy_defaults=mesh, service_defaults=own, upstream_defaults=called
+        )
+
+    shared = {"limits": {"max_connections": 10}}
+    assert config_of("db", "tcp") == {"protocol": "tcp", "connect_timeout_ms": 7000, **shared}
+    assert config_of("api") == {"protocol": "http", "connect_timeout_ms": 3000, **shared}
 
 
 def test_registered_upstream_is_completed_but_not_contradicted() -> None:
@@ -154,7 +161,6 @@ def test_registered_upstream_is_completed_but_not_contradicted() -> None:
         },
     )
     assert proxy.proxy.upstreams[0].config == {"protocol": "http", "connect_timeout_ms": 1}
-    assert proxy.central_upstreams == {}
 
 
 @pytest.mark.parametrize(
@@ -193,19 +199,19 @@ def test_prepared_queries_are_left_as_registered() -> None:
 
 def test_last_of_two_overrides_for_one_upstream_counts() -> None:
     proxy = settled(
-        Proxy(mode="transparent"),
+        Proxy(upstreams=(upstream("db"),)),
         service_defaults={
             "UpstreamConfig": {
                 "Overrides": [{"Name": "db", "ConnectTimeoutMs": 1}, {"Name": "db", "ConnectTimeoutMs": 2}]
             }
         },
     )
-    assert proxy.central_upstreams["db"]["connect_timeout_ms"] == 2
+    assert proxy.proxy.upstreams[0].config == {"connect_timeout_ms": 2}
 
 
 def test_limit_of_zero_is_a_limit() -> None:
     proxy = settled(
-        Proxy(mode="transparent"),
+        Proxy(upstreams=(upstream("db"),)),
         service_defaults={"UpstreamConfig": {"Defaults": {"Limits": {"MaxConnections": 0}}}},
     )
-    assert proxy.central_upstreams["*"] == {"limits": {"max_connections": 0}}
+    assert proxy.proxy.upstreams[0].config == {"limits": {"max_connections": 0}}

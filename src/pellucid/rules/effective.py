@@ -24,7 +24,6 @@ from typing import Any, TypeAlias
 import msgspec
 
 from pellucid.model.config_entries import ProxyDefaults, ServiceDefaults, UpstreamConfig
-from pellucid.model.names import WILDCARD
 from pellucid.model.services import (
     ExposeConfig,
     MeshGatewayConfig,
@@ -53,8 +52,6 @@ class EffectiveProxy(msgspec.Struct, frozen=True):
     """What `proxy.config` means."""
     registered_mesh_gateway: str = ""
     """The mesh gateway mode of the registration alone, which outranks `Defaults` but not `Overrides`."""
-    central_upstreams: Mapping[str, Mapping[str, Any]] = {}
-    """In transparent mode: the `Config` of upstreams named only in config entries; `*` is for any other."""
 
     @property
     def is_transparent(self) -> bool:
@@ -87,28 +84,26 @@ def effective_proxy(
     """Settle the settings of a proxy.
 
     service_defaults: of the service the proxy stands for (a gateway's own).
-    defaults_of: looked up for the upstreams named by the registration or by `service_defaults`.
+    defaults_of: looked up for the upstreams that the registration names.
     """
-    inherited = _inherited(proxy_defaults, service_defaults)
-    proxy = _merged(registration, inherited)
-    configs = _central_upstream_configs(
-        registration, proxy, inherited, proxy_defaults, service_defaults, defaults_of
-    )
-    registered = {
-        upstream.destination_name for upstream in proxy.upstreams if upstream.destination_type == "service"
-    }
+    proxy = _merged(registration, _inherited(proxy_defaults, service_defaults))
+
+    def completed(upstream: Upstream) -> Upstream:
+        if upstream.destination_type != "service":
+            return upstream
+        central = central_upstream_config(
+            upstream.destination_name,
+            proxy_defaults=proxy_defaults,
+            service_defaults=service_defaults,
+            upstream_defaults=defaults_of(upstream.destination_name),
+            proxy_mesh_gateway=registration.mesh_gateway.mode,
+        )
+        return _merged_upstream(upstream, central) if central else upstream
+
     return EffectiveProxy(
-        proxy=_replace(
-            proxy,
-            upstreams=tuple(_merged_upstream(upstream, configs) for upstream in registration.upstreams),
-        ),
+        proxy=_replace(proxy, upstreams=tuple(completed(upstream) for upstream in registration.upstreams)),
         settings=proxy_settings(proxy.config or {}),
         registered_mesh_gateway=registration.mesh_gateway.mode,
-        central_upstreams={
-            name: config
-            for name, config in configs.items()
-            if name not in registered and proxy.mode == TRANSPARENT
-        },
     )
 
 
@@ -199,43 +194,8 @@ def _filled(above: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any
     return dict(above) | {key: value for key, value in below.items() if above.get(key) in (None, "")}
 
 
-def _central_upstream_configs(
-    registration: Proxy,
-    proxy: Proxy,
-    inherited: Proxy,
-    proxy_defaults: ProxyDefaults | None,
-    service_defaults: ServiceDefaults | None,
-    defaults_of: DefaultsOf,
-) -> dict[str, dict[str, Any]]:
-    """The `Config` from config entries by upstream; `*` for those not named. Empty ones are left out."""
-    requested = [
-        upstream.destination_name
-        for upstream in registration.upstreams
-        if upstream.destination_type == "service"
-    ]
-    if not requested and TRANSPARENT not in (proxy.mode, inherited.mode):
-        return {}
-    central = service_defaults.upstream_config if service_defaults else None
-    named = [*requested, *(override.name for override in central.overrides)] if central else requested
-    configs = {
-        name: central_upstream_config(
-            name,
-            proxy_defaults=proxy_defaults,
-            service_defaults=service_defaults,
-            upstream_defaults=defaults_of(name),
-            proxy_mesh_gateway=registration.mesh_gateway.mode,
-        )
-        for name in dict.fromkeys(named)
-    }
-    if (defaults := _upstream_defaults(service_defaults)) is not None:
-        configs[WILDCARD] = upstream_config(defaults)
-    return {name: config for name, config in configs.items() if config}
-
-
-def _merged_upstream(upstream: Upstream, configs: Mapping[str, Mapping[str, Any]]) -> Upstream:
-    central = configs.get(upstream.destination_name)
-    if central is None or upstream.destination_type != "service":
-        return upstream
+def _merged_upstream(upstream: Upstream, central: Mapping[str, Any]) -> Upstream:
+    """The upstream as registered, with what it leaves empty taken from config entries."""
     given_mode = (central.get("mesh_gateway") or {}).get("mode", "")
     config = dict(central) | dict(upstream.config or {})
     config.pop("mesh_gateway", None)
