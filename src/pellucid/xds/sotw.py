@@ -177,9 +177,11 @@ class SotwSession:
         if taken is None:
             return None
         self._nonce += 1
+        version, resources = taken
         if resource_type is ResourceType.CLUSTER and ResourceType.ENDPOINT in self._types:
-            self._types[ResourceType.ENDPOINT].owed = True
-        return SotwResponse(resource_type, nonce, *taken)
+            endpoints = self._types[ResourceType.ENDPOINT]
+            endpoints.owed |= any(cluster.name in endpoints.names for cluster in resources)
+        return SotwResponse(resource_type, nonce, version, resources)
 
     def _waits(self, resource_type: ResourceType) -> bool:
         """Whether destinations have to be taken first."""
