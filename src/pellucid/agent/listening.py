@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import grpc
@@ -19,12 +20,27 @@ from pellucid.agent.configuration import AgentConfiguration, Tls
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.listen_addresses import ListenAddress
 from pellucid.api.server import HttpServer
+from pellucid.dns.listeners import Listener, bind
 from pellucid.identity.leaves import Leaf, issue_server
 from pellucid.xds.server import AdsServer
 
 SERVER_CERTIFICATE_SECONDS = 72 * 3600.0
 SOCKET_MODE = 0o666
 """A unix socket is as open as loopback is: to every program on this machine."""
+
+
+def bind_dns(what: str, addresses: Iterable[ListenAddress]) -> list[Listener]:
+    """Open the UDP and TCP sockets of a DNS server. Raises ConfigurationError naming `what`."""
+    listeners: list[Listener] = []
+    for address in addresses:
+        try:
+            listeners.append(bind(address.host, address.port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen for {what} on {address}: {error.strerror or error}; stop what uses it, or "
+                "choose another port or address"
+            ) from error
+    return listeners
 
 
 async def open_http(server: HttpServer, configuration: AgentConfiguration) -> None:

@@ -5,11 +5,15 @@ Source: Consul 1.10 agent/consul/leader.go (handleAliveMember), recorded answers
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 
 import msgspec
 
+from pellucid.agent.configuration import AgentConfiguration
+from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.model.checks import SERF_HEALTH, CheckStatus, HealthCheck
 from pellucid.model.names import SERVER_SERVICE
 from pellucid.model.services import Node, Origin, Service
@@ -72,3 +76,19 @@ def tagged_addresses(address: str) -> Mapping[str, str]:
     """The address under each of Consul's tags."""
     family = "ipv6" if isinstance(ip_address(address), IPv6Address) else "ipv4"
     return dict.fromkeys(("lan", f"lan_{family}", "wan", f"wan_{family}"), address)
+
+
+def node_id(configuration: AgentConfiguration) -> str:
+    """The configured id, else the one kept in the data directory, else a new one."""
+    if configuration.node_id or not configuration.data_dir:
+        return configuration.node_id or str(uuid.uuid4())
+    path = Path(configuration.data_dir) / "node-id"
+    try:
+        if path.exists():
+            return path.read_text().strip()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = str(uuid.uuid4())
+        path.write_text(new + "\n")
+    except OSError as error:
+        raise ConfigurationError(f"data_dir: cannot use {path}: {error.strerror}") from error
+    return new

@@ -16,12 +16,10 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from ipaddress import ip_network
+from collections.abc import Callable
 from pathlib import Path
 from random import SystemRandom
 
-import msgspec
 import uvloop
 
 from pellucid import __version__
@@ -32,27 +30,29 @@ from pellucid.agent.configuration import AgentConfiguration, reloaded
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.file_definitions import defined_changes, undefined_changes
 from pellucid.agent.health_checks import HealthChecks
-from pellucid.agent.listen_addresses import ListenAddress
-from pellucid.agent.listening import open_http, open_xds
+from pellucid.agent.listening import bind_dns, open_http, open_xds
 from pellucid.agent.measurements import Measurements
-from pellucid.agent.own_node import OwnNode, own_node_changes
+from pellucid.agent.own_node import node_id, own_node_changes
+from pellucid.agent.room_settings import (
+    agent_identity,
+    dns_settings,
+    health_settings,
+    http_settings,
+    mesh_dns_settings,
+    own_node,
+)
 from pellucid.api.app import App
 from pellucid.api.connection import Limits
-from pellucid.api.context import AgentIdentity, ApiContext, HttpSettings
+from pellucid.api.context import ApiContext
 from pellucid.api.response import HttpError
 from pellucid.api.server import HttpServer
 from pellucid.derive.engine import Engine
 from pellucid.derive.identity import LOCAL_DATACENTER
 from pellucid.derive.intentions import INTENTION_DEFAULT
-from pellucid.dns.listeners import Listener, bind
 from pellucid.dns.mesh_view import MeshView
 from pellucid.dns.server import DnsServer
-from pellucid.dns.settings import DnsSettings, SoaSettings
-from pellucid.health.machine import HealthSettings
 from pellucid.identity.rotation import CaConfigurationError
-from pellucid.model.durations import SECOND
 from pellucid.rules.intentions import DefaultPolicy
-from pellucid.rules.sidecar import SidecarPorts
 from pellucid.state.log import Log, MemoryEngine, StorageError
 from pellucid.state.mesh_tables import MESH_TABLES
 from pellucid.state.sqlite import SqliteEngine
@@ -92,7 +92,7 @@ class Agent:
         self.configuration = configuration
         self._reread = reread or (lambda: configuration)
         self._stop = asyncio.Event()
-        self._node_id = _node_id(configuration)
+        self._node_id = node_id(configuration)
 
     async def serve(self) -> None:
         """Start, serve until told to stop, stop. Raises ConfigurationError, StorageError."""
@@ -106,15 +106,17 @@ class Agent:
             )
             stack.callback(certificates.close)
             self._log = log
-            await log.commit(own_node_changes(self._own_node()))
+            await log.commit(own_node_changes(own_node(configuration, self._node_id)))
             await log.commit(defined_changes(configuration, log.head))
-            health = HealthChecks(log, engine, configuration.node_name, _health_settings(configuration))
+            health = HealthChecks(log, engine, configuration.node_name, health_settings(configuration))
             ads = AdsServer(Topics(engine, refs, resource), XdsAdmission(engine))
             open_xds(ads, configuration, certificates)
             self._dns = DnsServer(MeshView(engine), dns_settings(configuration))
             self._mesh_dns = DnsServer(MeshView(engine), mesh_dns_settings(configuration))
-            dns_listeners = _bind("DNS", configuration.listeners.dns)
-            mesh_dns_listeners = _bind("mesh DNS (pellucid.mesh_dns_port)", configuration.listeners.mesh_dns)
+            dns_listeners = bind_dns("DNS", configuration.listeners.dns)
+            mesh_dns_listeners = bind_dns(
+                "mesh DNS (pellucid.mesh_dns_port)", configuration.listeners.mesh_dns
+            )
             app = App(self._api_context(log, engine, certificates, health, ads), SystemRandom())
             http = HttpServer(
                 app, Limits(connections_per_client=configuration.http.max_connections_per_client)
@@ -166,35 +168,18 @@ class Agent:
         log.listen(engine.apply)
         return engine
 
-    def _own_node(self) -> OwnNode:
-        configuration = self.configuration
-        return OwnNode(
-            configuration.node_name,
-            self._node_id,
-            configuration.advertise_address,
-            configuration.datacenter,
-            configuration.node_meta,
-        )
-
     def _api_context(
         self, log: Log, engine: Engine, certificates: Certificates, health: HealthChecks, ads: AdsServer
     ) -> ApiContext:
         configuration = self.configuration
-        ports = [address.port for address in configuration.listeners.grpc if address.port]
         return ApiContext(
             log=log,
             engine=engine,
-            agent=AgentIdentity(
-                node_name=configuration.node_name,
-                node_id=self._node_id,
-                datacenter=configuration.datacenter,
-                address=configuration.advertise_address,
-                xds_port=ports[0] if ports else -1,
-            ),
+            agent=agent_identity(configuration, self._node_id),
             leaf_of=certificates.leaf,
             now=time.time,
             new_id=lambda: str(uuid.uuid4()),
-            settings=_http_settings(configuration),
+            settings=http_settings(configuration),
             metrics=Measurements(log, engine, ads, configuration.telemetry.metrics_prefix),
             ttl_checks=health,
             reload=self._reload_over_http,
@@ -256,90 +241,7 @@ class Agent:
             logger.error("the configuration was not reloaded: %s", error)
 
 
-def dns_settings(configuration: AgentConfiguration) -> DnsSettings:
-    """The DNS part of a configuration, in the DNS room's terms."""
-    dns = configuration.dns
-    return DnsSettings(
-        datacenter=configuration.datacenter,
-        domain=dns.domain,
-        alt_domain=dns.alt_domain,
-        node_ttl_s=dns.node_ttl // SECOND,
-        service_ttl_s={name: ttl // SECOND for name, ttl in dns.service_ttl.items()},
-        only_passing=dns.only_passing,
-        udp_answer_limit=dns.udp_answer_limit,
-        a_record_limit=dns.a_record_limit,
-        enable_truncate=dns.enable_truncate,
-        disable_compression=dns.disable_compression,
-        enable_additional_node_meta_txt=dns.node_meta_txt,
-        soa=SoaSettings(dns.soa.refresh, dns.soa.retry, dns.soa.expire, dns.soa.min_ttl),
-        recursors=dns.recursors,
-        recursor_timeout_s=dns.recursor_timeout / SECOND,
-    )
-
-
-def mesh_dns_settings(configuration: AgentConfiguration) -> DnsSettings:
-    """The same for programs in the mesh, whose sidecars route on virtual addresses."""
-    return msgspec.structs.replace(dns_settings(configuration), service_names_resolve_to_virtual=True)
-
-
-def _bind(what: str, addresses: Iterable[ListenAddress]) -> list[Listener]:
-    listeners: list[Listener] = []
-    for address in addresses:
-        try:
-            listeners.append(bind(address.host, address.port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen for {what} on {address}: {error.strerror or error}; stop what uses it, or "
-                "choose another port or address"
-            ) from error
-    return listeners
-
-
-def _health_settings(configuration: AgentConfiguration) -> HealthSettings:
-    checks = configuration.checks
-    return HealthSettings(checks.update_interval / SECOND, checks.discard_output)
-
-
-def _http_settings(configuration: AgentConfiguration) -> HttpSettings:
-    http, listeners = configuration.http, configuration.listeners
-    xds_sockets = [address.unix_path for address in listeners.grpc if address.unix_path]
-    mesh_dns = [str(address) for address in listeners.mesh_dns]
-    return HttpSettings(
-        pretty=configuration.dev_mode,
-        ui_path=configuration.ui.content_path if configuration.ui.enabled else "",
-        response_headers=http.response_headers,
-        block_endpoints=http.block_endpoints,
-        allow_write_from=tuple(ip_network(network, strict=False) for network in http.allow_write_from),
-        default_policy=configuration.connect.intention_default,
-        enable_script_checks=configuration.checks.enable_scripts,
-        sidecar_ports=SidecarPorts(configuration.ports.sidecar_min, configuration.ports.sidecar_max),
-        default_wait_s=http.default_query_time / SECOND,
-        max_wait_s=http.max_query_time / SECOND,
-        prometheus_enabled=configuration.telemetry.prometheus_retention_time > 0,
-        debug_configuration={
-            "XDSSocket": next(iter(xds_sockets), ""),
-            "MeshDNSAddress": next(iter(mesh_dns), ""),
-        },
-    )
-
-
 def _engine_of(configuration: AgentConfiguration) -> MemoryEngine | SqliteEngine:
     if not configuration.data_dir:
         return MemoryEngine()
     return SqliteEngine(Path(configuration.data_dir), MESH_TABLES)
-
-
-def _node_id(configuration: AgentConfiguration) -> str:
-    """The configured id, else the one kept in the data directory, else a new one."""
-    if configuration.node_id or not configuration.data_dir:
-        return configuration.node_id or str(uuid.uuid4())
-    path = Path(configuration.data_dir) / "node-id"
-    try:
-        if path.exists():
-            return path.read_text().strip()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        node_id = str(uuid.uuid4())
-        path.write_text(node_id + "\n")
-    except OSError as error:
-        raise ConfigurationError(f"data_dir: cannot use {path}: {error.strerror}") from error
-    return node_id
