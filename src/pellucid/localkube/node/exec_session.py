@@ -1,0 +1,124 @@
+"""A command that runs in a container, with its streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import shutil
+import signal
+import struct
+import tempfile
+import termios
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+from pathlib import Path
+
+from pellucid.localkube.node.runtime_errors import ContainerFailed, runtime_words
+
+
+class ExecSession:
+    """A started command. Read `stdout` (and `stderr`, None with a terminal) to their ends, then `wait`."""
+
+    def __init__(self, process: Process, stdout: asyncio.StreamReader, terminal: int, folder: Path) -> None:
+        self._process = process
+        self._terminal = terminal
+        self._folder = folder
+        self.stdout = stdout
+        self.stderr: asyncio.StreamReader | None = process.stderr
+
+    async def write(self, content: bytes) -> None:
+        """To its standard input; dropped once it ended."""
+        with contextlib.suppress(OSError):
+            if self._terminal >= 0:
+                await asyncio.to_thread(_write_all, self._terminal, content)
+            elif self._process.stdin is not None:
+                self._process.stdin.write(content)
+                await self._process.stdin.drain()
+
+    def close_input(self) -> None:
+        """No more standard input; at a terminal that is the end-of-file character."""
+        with contextlib.suppress(OSError):
+            if self._terminal >= 0:
+                os.write(self._terminal, b"\x04")
+            elif self._process.stdin is not None:
+                self._process.stdin.close()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Of the terminal; nothing without one."""
+        if self._terminal >= 0 and columns and rows:
+            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    async def wait(self) -> int:
+        """The exit code. Raises ContainerFailed if the command could not be started."""
+        code = await self._process.wait()
+        errors = self._folder / "log"
+        failed = code == 255 and errors.exists() and errors.stat().st_size > 0
+        try:
+            if failed:
+                raise ContainerFailed(runtime_words(errors, "exec"), 126)
+            return code
+        finally:
+            self._release()
+
+    def close(self) -> None:
+        """The client is gone: hang up on the command."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
+        self.close_input()
+
+    def _release(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._terminal >= 0:
+            os.close(self._terminal)
+            self._terminal = -1
+
+
+async def open_exec(
+    runtime: Sequence[str], id: str, command: Sequence[str], *, stdin: bool, tty: bool
+) -> ExecSession:
+    """`runtime` is the runtime's program and global options."""
+    folder = Path(tempfile.mkdtemp(prefix="exec-"))
+    prefix = [*runtime, "--log", str(folder / "log"), "--log-format", "json", "exec"]
+    if not tty:
+        process = await asyncio.create_subprocess_exec(
+            *prefix, id, *command, stdin=PIPE if stdin else DEVNULL, stdout=PIPE, stderr=PIPE
+        )
+        assert process.stdout is not None
+        return ExecSession(process, process.stdout, -1, folder)
+    ours, theirs = pty.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "setsid", "--ctty", "--wait", *prefix, "--tty", id, *command,
+            stdin=theirs, stdout=theirs, stderr=theirs,
+        )  # fmt: skip
+    finally:
+        os.close(theirs)
+    return ExecSession(process, await _reader(os.dup(ours)), ours, folder)
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    os.set_blocking(descriptor, False)
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: _TerminalProtocol(reader), os.fdopen(descriptor, "rb", 0)
+    )
+    return reader
+
+
+class _TerminalProtocol(asyncio.StreamReaderProtocol):
+    """A terminal whose last user left reports an input/output error: that is its end of file."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(None if isinstance(exc, OSError) else exc)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        try:
+            content = content[os.write(descriptor, content) :]
+        except BlockingIOError:
+            return
