@@ -12,8 +12,8 @@ Asking is always consistent: a value given out is the one a from-scratch computa
 engine's snapshot, also while a wave is still settling.
 
 Two invariants hold it together, and most methods below keep one of them: a live memo that is not
-stale has the right value unless a stale memo lies below it; and a live memo's height is above that of
-everything it calls. (The class is long because every method is about these two.)
+stale has the right value unless a stale or running memo lies below it; and a live memo's height is above
+that of everything it calls. (The class is long because every method is about these two.)
 
 The ideas are salsa's (red/green verification, early cut-off) and Incremental's (heights).
 """
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
-from pellucid.derive.memo import NEVER, CellSelector, Cycle, Input, Memo, Raised, Run, path_down
+from pellucid.derive.memo import NEVER, CellSelector, Cycle, Input, Memo, Raised, Run
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import (
     Batch,
@@ -192,6 +192,8 @@ class Engine:
         self._cells_dropped_at = 0
         self._readers: dict[Input, dict[Memo, None]] = {}
         self._runs: list[Run] = []
+        self._path: list[Memo] = []
+        """What is being refreshed at the moment, each for the sake of the one before it."""
         self._stale: list[tuple[int, int, Memo]] = []
         self._order = itertools.count()
         self._cyclic: dict[Memo, None] = {}
@@ -307,7 +309,7 @@ class Engine:
         while self._stale:
             _, _, memo = heapq.heappop(self._stale)
             if memo.stale:
-                self._evaluate(memo)
+                self._refresh(memo)
                 if self._now() >= deadline:
                     return
 
@@ -363,21 +365,30 @@ class Engine:
             raise self._cycle_through(memo)
         if memo.verified_at == self._clock and not memo.stale:
             return
-        if self._is_valid(memo):
-            self.counts.verified += 1
-            memo.verified_at, memo.verified_revision = self._clock, self.snapshot.revision
-        else:
-            self._evaluate(memo)
+        self._path.append(memo)
+        try:
+            if self._is_valid(memo):
+                self.counts.verified += 1
+                memo.verified_at, memo.verified_revision = self._clock, self.snapshot.revision
+            else:
+                self._evaluate(memo)
+        finally:
+            self._path.pop()
 
     def _is_valid(self, memo: Memo) -> bool:
         if memo.stale or memo.verified_at == NEVER or memo.in_cycle:
             return False
         if memo.live:
-            if not self._stale or self._stale[0][0] >= memo.height:
+            if not self._unsettled_below(memo.height):
                 return True
         elif any(self._moved_since(selector, memo) for selector in memo.inputs):
             return False
         return self._calls_unchanged(memo)
+
+    def _unsettled_below(self, height: int) -> bool:
+        if self._stale and self._stale[0][0] < height:
+            return True
+        return any(run.memo.height < height and run.memo.live for run in self._runs)
 
     def _calls_unchanged(self, memo: Memo) -> bool:
         """Refresh what the memo calls, in order, up to the first that changed since it ran."""
@@ -428,8 +439,6 @@ class Engine:
         finally:
             self._runs.pop()
             memo.running = False
-        if memo.live:
-            self._refuse_calls_to_readers(run)
         return value if run.cycle is None else Raised(run.cycle)
 
     def _announce(self, memo: Memo) -> None:
@@ -458,26 +467,14 @@ class Engine:
                     heapq.heappush(self._stale, (reader.height, next(self._order), reader))
                 self._raise_readers(reader)
 
-    # Cycles: no call is recorded that would close one, and a memo in one is never trusted
-
     def _cycle_through(self, memo: Memo) -> Cycle:
-        """A running query was asked for: every run above it is in the cycle, even if it catches this."""
+        """The report on a running query that was asked for. All in the circle get it, caught or not."""
         start = next(place for place, run in enumerate(self._runs) if run.memo is memo)
-        participants = self._runs[start:]
-        cycle = _cycle([run.memo for run in participants])
-        for run in participants:
+        last = len(self._path) - 1 - self._path[::-1].index(memo)
+        cycle = _cycle(self._path[last:])
+        for run in self._runs[start:]:
             run.cycle = run.cycle or cycle
         return cycle
-
-    def _refuse_calls_to_readers(self, run: Run) -> None:
-        """A finished run may have called a memo that reads its own, and was right until now."""
-        memo = run.memo
-        for call in tuple(run.calls):
-            if call.height > memo.height:
-                path = path_down(call, memo)
-                if path:
-                    del run.calls[call]
-                    run.cycle = run.cycle or _cycle([memo, *path[:-1]])
 
     # Live and idle
 

@@ -105,7 +105,7 @@ class Memo:
 
     @property
     def in_cycle(self) -> bool:
-        """True if it depends on itself, or on something that does."""
+        """True if it depends on itself, or on something that does. Such a value is not kept."""
         return type(self.value) is Raised and isinstance(self.value.error, Cycle)
 
     def __repr__(self) -> str:
@@ -122,21 +122,3 @@ class Run:
         self.inputs: dict[Input, None] = {}
         self.calls: dict[Memo, None] = {}
         self.cycle: Cycle | None = None
-
-
-def path_down(memo: Memo, target: Memo) -> list[Memo]:
-    """The recorded calls that lead from `memo` to `target`, both included; empty if none do."""
-    seen: set[Memo] = set()
-
-    def search(place: Memo) -> list[Memo]:
-        if place is target:
-            return [place]
-        seen.add(place)
-        for call in place.calls:
-            if call not in seen and (call is target or call.height > target.height):
-                below = search(call)
-                if below:
-                    return [place, *below]
-        return []
-
-    return search(memo)
