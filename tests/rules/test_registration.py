@@ -15,11 +15,9 @@ from pellucid.model.checks import CheckDefinition, CheckStatus
 from pellucid.model.definitions import (
     CheckType,
     ConnectDefinition,
-    ProxyDefinition,
     ServiceDefinition,
-    UpstreamDefinition,
 )
-from pellucid.model.services import ServiceAddress, ServiceKind, Weights
+from pellucid.model.services import Proxy, ServiceAddress, ServiceKind, Upstream, Weights
 from pellucid.model.wire import fields_of
 from pellucid.rules.registration import Registration, register
 from pellucid.rules.service_definition import RegistrationError
@@ -28,7 +26,7 @@ from pellucid.rules.sidecar import SidecarError
 KNOWN_KEYS = tuple(
     sorted(
         field.key
-        for part in (ServiceDefinition, ProxyDefinition, UpstreamDefinition, ConnectDefinition, CheckType)
+        for part in (ServiceDefinition, Proxy, Upstream, ConnectDefinition, CheckType)
         for field in fields_of(part)
     )
 )

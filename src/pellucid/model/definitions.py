@@ -2,7 +2,8 @@
 
 These are the shapes of `PUT /v1/agent/service/register`, `PUT /v1/agent/check/register` and of
 `service {}` and `check {}` blocks in files; field names follow `wire`. HTTP bodies are read by
-`go_json.decode` (strict), files by `decoding` (weak). `rules.registration` checks a definition and
+`go_json.decode` (strict), files by `decoding` (weak). `Proxy` and its parts are the same in a
+definition and in the store. `rules.registration` checks a definition and
 makes of it the `Service` and `CheckDefinition` values the store keeps.
 
 Source: Consul 1.10 docs, "Service Definition", "Check Definition", "Agent HTTP API";
@@ -16,14 +17,8 @@ from typing import Any
 
 import msgspec
 
-from pellucid.model.config_entries.shared import transparent_proxy_as_mode
 from pellucid.model.durations import Duration
-from pellucid.model.services import (
-    ExposeConfig,
-    MeshGatewayConfig,
-    ServiceAddress,
-    TransparentProxyConfig,
-)
+from pellucid.model.services import Proxy, ServiceAddress
 
 
 class CheckType(msgspec.Struct, frozen=True):
@@ -78,42 +73,6 @@ class WeightsDefinition(msgspec.Struct, frozen=True):
     warning: int = 0
 
 
-class UpstreamDefinition(msgspec.Struct, frozen=True):
-    """One destination in `Proxy.Upstreams`."""
-
-    destination_type: str = ""
-    destination_namespace: str = ""
-    destination_name: str = ""
-    datacenter: str = ""
-    local_bind_address: str = ""
-    local_bind_port: int = 0
-    local_bind_socket_path: str = ""
-    local_bind_socket_mode: str = ""
-    config: Mapping[str, Any] | None = None
-    mesh_gateway: MeshGatewayConfig = MeshGatewayConfig()
-
-
-class ProxyDefinition(msgspec.Struct, frozen=True):
-    """The `Proxy` of a sidecar or gateway."""
-
-    destination_service_name: str = ""
-    destination_service_id: str = ""
-    local_service_address: str = ""
-    local_service_port: int = 0
-    local_service_socket_path: str = ""
-    mode: str = ""
-    config: Mapping[str, Any] | None = None
-    upstreams: tuple[UpstreamDefinition, ...] = ()
-    mesh_gateway: MeshGatewayConfig = MeshGatewayConfig()
-    expose: ExposeConfig = ExposeConfig()
-    transparent_proxy: TransparentProxyConfig = TransparentProxyConfig()
-
-    @classmethod
-    def before_decoding(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Accept `TransparentProxy = true`."""
-        return transparent_proxy_as_mode(data)
-
-
 class ServiceFields(msgspec.Struct, frozen=True):
     """What a service and a sidecar say of themselves alike."""
 
@@ -131,7 +90,7 @@ class ServiceFields(msgspec.Struct, frozen=True):
     weights: WeightsDefinition | None = None
     token: str = ""
     enable_tag_override: bool = False
-    proxy: ProxyDefinition | None = None
+    proxy: Proxy | None = None
 
 
 class NestedConnectDefinition(msgspec.Struct, frozen=True):

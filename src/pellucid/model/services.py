@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from pellucid.model.weak_types import TypeMismatch, as_bool
+
 
 class ServiceKind(StrEnum):
     """What a registered service is; the empty kind is an ordinary ("typical") service."""
@@ -122,6 +124,11 @@ class Proxy(msgspec.Struct, frozen=True):
     mesh_gateway: MeshGatewayConfig = MeshGatewayConfig()
     expose: ExposeConfig = ExposeConfig()
 
+    @classmethod
+    def before_decoding(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Accept `TransparentProxy = true`."""
+        return transparent_proxy_as_mode(data)
+
 
 class Service(msgspec.Struct, frozen=True):
     """One registered instance of a service. Key: (`node`, `id`)."""
@@ -155,3 +162,30 @@ class Service(msgspec.Struct, frozen=True):
         if self.kind is ServiceKind.CONNECT_PROXY:
             return self.proxy.destination_service_name
         return self.name if self.connect_native else None
+
+
+def transparent_proxy_as_mode(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The input with a boolean `TransparentProxy` said in today's words.
+
+    The first releases of transparent mode wrote `TransparentProxy = true`; since 1.10.0 that is
+    `Mode = "transparent"`, and the name holds a struct. True sets the mode unless the input
+    sets one itself; false says nothing.
+    """
+    key = next((key for key in data if key.lower() in ("transparentproxy", "transparent_proxy")), None)
+    turned_on = _weak_bool(data[key]) if key else None
+    if turned_on is None:
+        return data
+    rest = {other: content for other, content in data.items() if other != key}
+    if not turned_on or any(content for other, content in rest.items() if other.lower() == "mode"):
+        return rest
+    return {other: content for other, content in rest.items() if other.lower() != "mode"} | {
+        "Mode": "transparent"
+    }
+
+
+def _weak_bool(value: Any) -> bool | None:
+    """The boolean that `value` is or spells, if it does."""
+    try:
+        return as_bool(value, "")
+    except TypeMismatch:
+        return None

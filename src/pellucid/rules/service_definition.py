@@ -14,13 +14,13 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, ip_address
 
+import msgspec
+
 from pellucid.model.definitions import (
     ConnectDefinition,
-    ProxyDefinition,
     ServiceDefinition,
     ServiceFields,
     SidecarServiceDefinition,
-    UpstreamDefinition,
     WeightsDefinition,
 )
 from pellucid.model.go_text import quote
@@ -186,35 +186,12 @@ def _kind_of(definition: ServiceFields) -> ServiceKind:
         ) from None
 
 
-def _proxy_of(definition: ProxyDefinition) -> Proxy:
-    return Proxy(
-        destination_service_name=definition.destination_service_name,
-        destination_service_id=definition.destination_service_id,
-        local_service_address=definition.local_service_address,
-        local_service_port=definition.local_service_port,
-        local_service_socket_path=definition.local_service_socket_path,
-        mode=definition.mode,
-        config=definition.config,
-        upstreams=tuple(_upstream_of(upstream) for upstream in definition.upstreams),
-        transparent_proxy=definition.transparent_proxy,
-        mesh_gateway=definition.mesh_gateway,
-        expose=definition.expose,
-    )
+def _proxy_of(given: Proxy) -> Proxy:
+    return msgspec.structs.replace(given, upstreams=tuple(map(_upstream_of, given.upstreams)))
 
 
-def _upstream_of(definition: UpstreamDefinition) -> Upstream:
-    return Upstream(
-        destination_name=definition.destination_name,
-        destination_type=definition.destination_type or "service",
-        destination_namespace=definition.destination_namespace,
-        datacenter=definition.datacenter,
-        local_bind_address=definition.local_bind_address,
-        local_bind_port=definition.local_bind_port,
-        local_bind_socket_path=definition.local_bind_socket_path,
-        local_bind_socket_mode=definition.local_bind_socket_mode,
-        config=definition.config,
-        mesh_gateway=definition.mesh_gateway,
-    )
+def _upstream_of(given: Upstream) -> Upstream:
+    return msgspec.structs.replace(given, destination_type=given.destination_type or "service")
 
 
 def _connect_proxy_errors(service: Service) -> Iterator[str]:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pellucid.model.definitions import CheckType, ProxyDefinition, SidecarServiceDefinition
+from pellucid.model.definitions import CheckType, SidecarServiceDefinition
 from pellucid.model.durations import SECOND
 from pellucid.model.go_text import errors_occurred
-from pellucid.model.services import Service, ServiceKind
+from pellucid.model.services import Proxy, Service, ServiceKind
 from pellucid.rules.service_definition import (
     DEFAULT_BIND_ADDRESS,
     RegistrationError,
@@ -120,14 +120,14 @@ def _sidecar_of(
         meta=definition.meta or parent.meta,
         address=address,
         port=port,
-        proxy=_sidecar_proxy_of(definition.proxy or ProxyDefinition(), parent),
+        proxy=_sidecar_proxy_of(definition.proxy or Proxy(), parent),
     )
     check_service_definition(definition)
     sidecar = service_of(definition, node=parent.node, origin=parent.origin)
     return msgspec.structs.replace(sidecar, locally_registered_as_sidecar=True)
 
 
-def _sidecar_proxy_of(proxy: ProxyDefinition, parent: Service) -> ProxyDefinition:
+def _sidecar_proxy_of(proxy: Proxy, parent: Service) -> Proxy:
     proxy = msgspec.structs.replace(
         proxy,
         destination_service_name=proxy.destination_service_name or parent.name,

@@ -23,11 +23,11 @@ from pellucid.api.registrations import agent_service, check_removed, deregistere
 from pellucid.api.request import Request
 from pellucid.api.response import HttpError, json_response
 from pellucid.model.checks import SERF_HEALTH, CheckStatus, HealthCheck, is_maintenance
-from pellucid.model.definitions import ProxyDefinition, ServiceDefinition, WeightsDefinition
+from pellucid.model.definitions import ServiceDefinition, WeightsDefinition
 from pellucid.model.durations import Duration, format_duration
 from pellucid.model.go_text import errors_occurred, quote
 from pellucid.model.names import SERVER_SERVICE
-from pellucid.model.services import Node, Origin, Service, ServiceAddress
+from pellucid.model.services import Node, Origin, Proxy, Service, ServiceAddress
 from pellucid.rules.service_definition import RegistrationError, service_of, structural_errors
 from pellucid.state.mesh_tables import CHECK_DEFINITIONS, CHECKS, NODES, SERVICES
 from pellucid.state.snapshot import Snapshot
@@ -56,7 +56,7 @@ class CatalogService(msgspec.Struct, frozen=True):
     socket_path: str = ""
     weights: WeightsDefinition | None = None
     enable_tag_override: bool = False
-    proxy: ProxyDefinition | None = None
+    proxy: Proxy | None = None
     connect: CatalogConnect | None = None
     create_index: int = 0
     modify_index: int = 0

@@ -60,7 +60,6 @@ from pellucid.model.config_entries.shared import (
     UpstreamConfig,
     UpstreamConfiguration,
     UpstreamLimits,
-    transparent_proxy_as_mode,
 )
 from pellucid.model.config_entries.terminating_gateway import LinkedService, TerminatingGateway
 from pellucid.model.decoding import DecodeError, decode
@@ -117,7 +116,6 @@ __all__ = [
     "precedence",
     "require_known_kind",
     "to_json_object",
-    "transparent_proxy_as_mode",
     "validate",
 ]
 

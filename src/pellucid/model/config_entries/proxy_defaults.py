@@ -10,9 +10,14 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from pellucid.model.config_entries.shared import require, transparent_proxy_as_mode, validate_meta
+from pellucid.model.config_entries.shared import require, validate_meta
 from pellucid.model.go_text import quote
-from pellucid.model.services import ExposeConfig, MeshGatewayConfig, TransparentProxyConfig
+from pellucid.model.services import (
+    ExposeConfig,
+    MeshGatewayConfig,
+    TransparentProxyConfig,
+    transparent_proxy_as_mode,
+)
 from pellucid.model.wire import AlwaysWritten
 
 GLOBAL_NAME = "global"

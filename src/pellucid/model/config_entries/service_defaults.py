@@ -15,12 +15,16 @@ from pellucid.model.config_entries.shared import (
     UpstreamConfig,
     UpstreamConfiguration,
     require,
-    transparent_proxy_as_mode,
     validate_meta,
 )
 from pellucid.model.go_text import errors_occurred
 from pellucid.model.names import WILDCARD
-from pellucid.model.services import ExposeConfig, MeshGatewayConfig, TransparentProxyConfig
+from pellucid.model.services import (
+    ExposeConfig,
+    MeshGatewayConfig,
+    TransparentProxyConfig,
+    transparent_proxy_as_mode,
+)
 from pellucid.model.wire import AlwaysWritten
 
 

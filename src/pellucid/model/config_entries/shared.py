@@ -6,14 +6,13 @@ Source: Consul 1.10 docs, "Configuration Entries"; agent/structs/config_entry*.g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from pellucid.model.durations import Nanoseconds
 from pellucid.model.go_text import errors_occurred, quote
 from pellucid.model.services import MeshGatewayConfig
-from pellucid.model.weak_types import TypeMismatch, as_bool
 from pellucid.model.wire import AlwaysWritten, UInt32
 
 META_MAX_PAIRS = 64
@@ -50,33 +49,6 @@ def validate_meta(meta: Mapping[str, str]) -> None:
 def byte_length(text: str) -> int:
     """The length Go's `len` gives a string."""
     return len(text.encode(errors="surrogatepass"))
-
-
-def transparent_proxy_as_mode(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The input with a boolean `TransparentProxy` said in today's words.
-
-    The first releases of transparent mode wrote `TransparentProxy = true`; since 1.10.0 that is
-    `Mode = "transparent"`, and the name holds a struct. True sets the mode unless the input
-    sets one itself; false says nothing.
-    """
-    key = next((key for key in data if key.lower() in ("transparentproxy", "transparent_proxy")), None)
-    turned_on = _weak_bool(data[key]) if key else None
-    if turned_on is None:
-        return data
-    rest = {other: content for other, content in data.items() if other != key}
-    if not turned_on or any(content for other, content in rest.items() if other.lower() == "mode"):
-        return rest
-    return {other: content for other, content in rest.items() if other.lower() != "mode"} | {
-        "Mode": "transparent"
-    }
-
-
-def _weak_bool(value: Any) -> bool | None:
-    """The boolean that `value` is or spells, if it does."""
-    try:
-        return as_bool(value, "")
-    except TypeMismatch:
-        return None
 
 
 class UpstreamLimits(msgspec.Struct, frozen=True, omit_defaults=True):
