@@ -50,13 +50,12 @@ def test_flags_become_settings() -> None:
 
 
 def test_the_agent_is_found_as_by_every_other_command() -> None:
-    agent = asked("-token=s3cret", "x", CONSUL_HTTP_ADDR="https://mesh:8501", CONSUL_CACERT="/ca").agent
-    assert (agent.scheme, agent.address, agent.token, agent.ca_file) == (
-        "https",
-        "mesh:8501",
-        "s3cret",
-        "/ca",
-    )
+    agent = asked(
+        "-token=s3cret", "x",
+        CONSUL_HTTP_ADDR="https://mesh:8501", CONSUL_CACERT="/ca", CONSUL_HTTP_AUTH="me:mine",
+    ).agent  # fmt: skip
+    assert (agent.scheme, agent.address, agent.ca_file) == ("https", "mesh:8501", "/ca")
+    assert (agent.token, agent.basic_auth) == ("s3cret", "me:mine")
 
 
 @pytest.mark.parametrize(

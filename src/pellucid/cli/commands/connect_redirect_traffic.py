@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.cli.client_errors import ClientError
 from pellucid.cli.command import Command, CommandFailed, Invocation
+from pellucid.cli.exclusion_flags import EXCLUSION_FLAGS, exclusions
 from pellucid.cli.go_flags import Flag
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ def _of_flags(invocation: Invocation) -> RedirectSettings:
     from pellucid.dataplane.redirect_settings import (
         DEFAULT_OUTBOUND_PORT,
         RedirectSettings,
-        parse_cidr,
         parse_id,
-        parse_port,
     )
 
     flags = invocation.flags
@@ -90,16 +89,7 @@ def _of_flags(invocation: Invocation) -> RedirectSettings:
         proxy_uid=parse_id("-proxy-uid", flags.text("proxy-uid")),
         inbound_port=flags.integer("proxy-inbound-port") if flags.given("proxy-inbound-port") else 20000,
         outbound_port=flags.integer("proxy-outbound-port") or DEFAULT_OUTBOUND_PORT,
-        exclude_inbound_ports=tuple(
-            parse_port("-exclude-inbound-port", port) for port in flags.list("exclude-inbound-port")
-        ),
-        exclude_outbound_ports=tuple(
-            parse_port("-exclude-outbound-port", port) for port in flags.list("exclude-outbound-port")
-        ),
-        exclude_outbound_cidrs=tuple(
-            parse_cidr("-exclude-outbound-cidr", cidr) for cidr in flags.list("exclude-outbound-cidr")
-        ),
-        exclude_uids=tuple(parse_id("-exclude-uid", uid) for uid in flags.list("exclude-uid")),
+        **exclusions(flags),
     )
 
 
@@ -132,19 +122,7 @@ REDIRECT_TRAFFIC = Command(
     run=_run,
     flags=(
         Flag("dry-run", "Print the rules instead of applying them.", kind="boolean"),
-        Flag(
-            "exclude-inbound-port", "An inbound port to leave alone; repeatable.", "list", placeholder="port"
-        ),
-        Flag("exclude-outbound-cidr", "Destinations to leave alone; repeatable.", "list", placeholder="cidr"),
-        Flag(
-            "exclude-outbound-port",
-            "An outbound port to leave alone; repeatable.",
-            "list",
-            placeholder="port",
-        ),
-        Flag(
-            "exclude-uid", "A user whose connections to leave alone; repeatable.", "list", placeholder="uid"
-        ),
+        *EXCLUSION_FLAGS,
         Flag("netns", "The network namespace to change, by its file; this process's own when absent."),
         Flag("proxy-id", "A registered proxy to take the ports and exclusions from.", placeholder="ID"),
         Flag("proxy-inbound-port", "Where arriving connections land.", "integer", placeholder="port"),

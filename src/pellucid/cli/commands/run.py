@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pellucid.cli.command import Command, CommandFailed, Invocation, UsageFailed
+from pellucid.cli.exclusion_flags import EXCLUSION_FLAGS, exclusions
 from pellucid.cli.go_flags import Flag
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def _run(invocation: Invocation) -> int:
 
 def settings_of(invocation: Invocation) -> WorkloadSettings:
     """What flags and environment ask for. Raises InvalidSettingError and CommandFailed."""
-    from pellucid.dataplane.redirect_settings import parse_cidr, parse_id, parse_port
+    from pellucid.dataplane.redirect_settings import parse_port
     from pellucid.dataplane.run.settings import WorkloadSettings, parse_upstream, service_name_of
 
     flags = invocation.flags
@@ -46,16 +47,7 @@ def settings_of(invocation: Invocation) -> WorkloadSettings:
         protocol=flags.text("protocol"),
         tags=flags.list("tag"),
         user=flags.text("user"),
-        exclude_inbound_ports=tuple(
-            parse_port("-exclude-inbound-port", port) for port in flags.list("exclude-inbound-port")
-        ),
-        exclude_outbound_ports=tuple(
-            parse_port("-exclude-outbound-port", port) for port in flags.list("exclude-outbound-port")
-        ),
-        exclude_outbound_cidrs=tuple(
-            parse_cidr("-exclude-outbound-cidr", cidr) for cidr in flags.list("exclude-outbound-cidr")
-        ),
-        exclude_uids=tuple(parse_id("-exclude-uid", uid) for uid in flags.list("exclude-uid")),
+        **exclusions(flags),
         agent=_agent(invocation),
         xds_address=flags.text("grpc-addr") or invocation.environment.get("CONSUL_GRPC_ADDR", ""),
         xds_ca_file=flags.text("ca-file") or invocation.environment.get("CONSUL_CACERT", ""),
@@ -69,24 +61,15 @@ def settings_of(invocation: Invocation) -> WorkloadSettings:
 
 
 def _agent(invocation: Invocation) -> AgentAddress:
+    from dataclasses import asdict
+
     from pellucid.cli.http_settings import SettingsError, http_settings
     from pellucid.dataplane.run.agent_api import AgentAddress
 
     try:
-        settings = http_settings(invocation.flags, invocation.environment)
+        return AgentAddress(**asdict(http_settings(invocation.flags, invocation.environment)))
     except SettingsError as error:
         raise CommandFailed(f"Error: {error}") from None
-    return AgentAddress(
-        scheme=settings.scheme,
-        address=settings.address,
-        token=settings.token,
-        ca_file=settings.ca_file,
-        ca_path=settings.ca_path,
-        client_cert=settings.client_cert,
-        client_key=settings.client_key,
-        tls_server_name=settings.tls_server_name,
-        verify=settings.verify,
-    )
 
 
 def _hosts(invocation: Invocation) -> dict[str, str]:
@@ -120,19 +103,7 @@ RUN = Command(
         Flag("domain", "The mesh's DNS domain.", default="consul", placeholder="name"),
         Flag("envoy-argument", "A further argument for Envoy; repeatable.", kind="list"),
         Flag("envoy-binary", "Envoy's binary; without it, the one in PATH or the packaged one."),
-        Flag(
-            "exclude-inbound-port",
-            "An inbound port outside the mesh; repeatable.",
-            "list",
-            placeholder="port",
-        ),
-        Flag(
-            "exclude-outbound-cidr", "Destinations to reach directly; repeatable.", "list", placeholder="cidr"
-        ),
-        Flag("exclude-outbound-port", "A port to reach directly; repeatable.", "list", placeholder="port"),
-        Flag(
-            "exclude-uid", "A user whose connections to leave alone; repeatable.", "list", placeholder="uid"
-        ),
+        *EXCLUSION_FLAGS,
         Flag(
             "grpc-addr",
             "The xDS server, when not where the agent says. CONSUL_GRPC_ADDR.",
