@@ -3,8 +3,8 @@
 These are the shapes of `PUT /v1/agent/service/register`, `PUT /v1/agent/check/register` and of
 `service {}` and `check {}` blocks in files; field names follow `wire`. HTTP bodies are read by
 `go_json.decode` (strict), files by `decoding` (weak). `Proxy` and its parts are the same in a
-definition and in the store. `rules.registration` checks a definition and
-makes of it the `Service` and `CheckDefinition` values the store keeps.
+definition and in the store. `rules.registration` checks a definition and makes of it the `Service`
+and `CheckDefinition` values the store keeps.
 
 Source: Consul 1.10 docs, "Service Definition", "Check Definition", "Agent HTTP API";
 agent/structs/{service_definition,check_type,connect_proxy_config}.go.
