@@ -1,0 +1,1 @@
+"""The meaning of the Kubernetes API: objects, their life, patches, selectors, watches, admission."""

@@ -1,0 +1,634 @@
+"""Resources: every call of the public API, in process.
+
+A write takes the stored object, works out the one that is to be (defaults, admission, rules, who manages
+which field), and commits it on condition that the stored one is still the same; one that asked for no
+particular version is worked out again when it is not.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pellucid.localkube.api import life, managed_fields, patches, rules
+from pellucid.localkube.api.admission import Admission, EverythingAdmitted, Review, WriteOptions
+from pellucid.localkube.api.decoding import decoded, strict_error
+from pellucid.localkube.api.managed_fields import Manager
+from pellucid.localkube.api.objects import OBJECTS, Object, Row, Source, key_of, row_of, shown
+from pellucid.localkube.api.pod_admission import admit_pod
+from pellucid.localkube.api.selectors import object_test
+from pellucid.localkube.api.service_addresses import allocated
+from pellucid.localkube.api.status import (
+    ApiError,
+    Cause,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    unsupported_media_type,
+)
+from pellucid.localkube.api.watches import Event, Watches
+from pellucid.localkube.types.custom import custom_breaches, with_custom_defaults
+from pellucid.localkube.types.defaults import with_defaults
+from pellucid.localkube.types.kinds import (
+    BUILT_IN,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    NAMESPACES,
+    PODS,
+    PRIORITY_CLASSES,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Resource,
+    custom_resources,
+    resource_of,
+    resource_of_kind,
+)
+from pellucid.localkube.types.schema import Schema, custom_schema, schema_of
+from pellucid.state.log import Log
+from pellucid.state.snapshot import Conflict
+from pellucid.state.tables import Change, Delete, Put, Stored
+
+ATTEMPTS = 10
+"""How often a write that asked for no version is worked out anew."""
+CUSTOM_PATCHES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/apply-patch+yaml",
+)
+"""Custom kinds have no merge keys, so no strategic merge patch."""
+INTERNAL = WriteOptions()
+Changes = list[Change]
+Causes = list[Cause]
+Differ = Callable[[Object | None], Object]
+"""From the stored object (None if there is none) to the wanted one."""
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """What a deletion came to: the object as it is now, or was, and whether it is gone."""
+
+    object: Object
+    gone: bool
+
+
+class Resources:
+    """The objects of one cluster, by the rules of the API. Belongs to the log's event loop."""
+
+    def __init__(self, log: Log, *, source: Source | None = None) -> None:
+        self._log = log
+        self._source = source or Source()
+        self._watches = Watches(log)
+        self.admission: Admission = EverythingAdmitted()
+
+    def close(self) -> None:
+        """Follow the log no longer; the log itself is the caller's."""
+        self._watches.close()
+
+    # What there is
+
+    @property
+    def revision(self) -> int:
+        """The resourceVersion of the cluster as a whole."""
+        return self._log.revision
+
+    def kinds(self) -> tuple[Resource, ...]:
+        """Every resource served now, built-in and custom."""
+        definitions = self._log.snapshot().rows(OBJECTS, "resource", CUSTOM_RESOURCE_DEFINITIONS.stored)
+        found = [one for row in definitions for one in custom_resources(row.value.value)]
+        return (*BUILT_IN, *found)
+
+    def kind(self, group: str, plural: str, version: str = "") -> Resource | None:
+        """The resource of this name, built-in or custom; None if there is none."""
+        built_in = resource_of(group, plural, version)
+        if built_in is not None:
+            return built_in
+        definition = self._definition(group, plural)
+        served = custom_resources(definition) if definition else ()
+        return next((one for one in served if version in ("", one.version)), None)
+
+    def kind_of(self, api_version: str, kind: str) -> Resource | None:
+        """The resource that objects of this apiVersion and kind belong to."""
+        built_in = resource_of_kind(api_version, kind)
+        if built_in is not None:
+            return built_in
+        return next((one for one in self.kinds() if (one.api_version, one.kind) == (api_version, kind)), None)
+
+    def schema(self, resource: Resource) -> Schema:
+        """The schema of a resource's objects."""
+        if not resource.custom:
+            return schema_of(resource)
+        definition = self._definition(resource.group, resource.plural)
+        if definition is None:
+            raise not_found(resource, "")
+        return custom_schema(definition, resource.version)
+
+    def definition(self, resource: Resource) -> Object | None:
+        """The CustomResourceDefinition of a custom resource."""
+        return self._definition(resource.group, resource.plural) if resource.custom else None
+
+    def _definition(self, group: str, plural: str) -> Object | None:
+        stored = self._log.head.get(OBJECTS, key_of(CUSTOM_RESOURCE_DEFINITIONS, "", f"{plural}.{group}"))
+        return None if stored is None else stored.value.value
+
+    # Reading
+
+    def peek(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """The object, or None."""
+        stored = self._log.snapshot().get(OBJECTS, key_of(resource, namespace, name))
+        return None if stored is None else shown(resource, stored.value.value)
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """The object. Raises ApiError 404."""
+        found = self.peek(resource, namespace, name)
+        if found is None:
+            raise not_found(resource, name)
+        return found
+
+    def select(
+        self, resource: Resource, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> tuple[int, tuple[Object, ...]]:
+        """The resourceVersion and the objects that match, in order of namespace and name.
+
+        Raises ApiError 400 for a selector that cannot be understood.
+        """
+        snapshot = self._log.snapshot()
+        if namespace:
+            rows = snapshot.rows(OBJECTS, "namespace", (*resource.stored, namespace))
+        else:
+            rows = snapshot.rows(OBJECTS, "resource", resource.stored)
+        found = (shown(resource, row.value.value) for row in rows)
+        if not label_selector and not field_selector:
+            return snapshot.revision, tuple(found)
+        test = object_test(resource, label_selector, field_selector)
+        return snapshot.revision, tuple(one for one in found if test(one))
+
+    async def list(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> tuple[Object, ...]:
+        """The objects that match. Raises ApiError 400."""
+        return self.select(resource, namespace, label_selector, field_selector)[1]
+
+    def dependents(self, uid: str) -> tuple[tuple[Resource, Object], ...]:
+        """Every object that names the one with this uid as an owner."""
+        return self._served(self._log.snapshot().rows(OBJECTS, "owner", uid))
+
+    def in_namespace(self, namespace: str) -> tuple[tuple[Resource, Object], ...]:
+        """Every object in a namespace."""
+        return self._served(self._log.snapshot().rows(OBJECTS, "all in namespace", namespace))
+
+    def exists(self, uid: str) -> bool:
+        """Whether there is an object with this uid."""
+        return bool(self._log.snapshot().rows(OBJECTS, "uid", uid))
+
+    def _served(self, rows: tuple[Stored[Row], ...]) -> tuple[tuple[Resource, Object], ...]:
+        found = ((self.kind(row.value.group, row.value.plural), row.value.value) for row in rows)
+        return tuple((resource, value) for resource, value in found if resource is not None)
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        since: int = 0,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncIterator[Event]:
+        """Events after `since`; from 0, first one ADDED for each object there is.
+
+        Ends only with its consumer. Raises ApiError 410 (list again) and 400.
+        """
+        test = object_test(resource, label_selector, field_selector)
+        if since == 0:
+            since, present = self.select(resource, namespace, label_selector, field_selector)
+            for one in present:
+                yield Event("ADDED", one)
+        async for event in self._watches.follow(resource, namespace, since, test):
+            yield event
+
+    def check_version(self, since: int) -> None:
+        """Raises ApiError 410 if the events after this version are not kept."""
+        if since:
+            self._watches.check(since)
+
+    # Writing
+
+    async def create(
+        self, resource: Resource, namespace: str, given: Object, *, options: WriteOptions = INTERNAL
+    ) -> Object:
+        """Store a new object. Raises ApiError 400, 403, 404, 409, 422."""
+        self._check_place(resource, namespace, given)
+        value = life.born(
+            resource, self._decoded(resource, copy.deepcopy(given), options), namespace, self._source
+        )
+        return await self._create(resource, namespace, value, None, options)
+
+    async def _create(
+        self,
+        resource: Resource,
+        namespace: str,
+        value: Object,
+        owned: managed_fields.Applied | None,
+        options: WriteOptions,
+    ) -> Object:
+        name = value["metadata"].get("name", "")
+        if resource.namespaced:
+            self._check_namespace(resource, namespace, name)
+        value = self._defaulted(resource, value)
+        if resource.stored == PODS.stored:
+            value = self._admitted_pod(value, namespace)
+        value = await self._reviewed("CREATE", resource, namespace, name, value, None, "", options)
+        now, schema = self._source.timestamp(), self.schema(resource)
+        manager = Manager(options.manager, "Update")
+        entries = (
+            managed_fields.updated(None, value, schema, manager, resource.api_version, now)
+            if owned is None
+            else owned.entries(None, resource.api_version, now)
+        )
+        if entries:
+            value["metadata"]["managedFields"] = entries
+        try:
+            return await self._put(resource, value, None, options)
+        except Conflict:
+            raise already_exists(resource, value["metadata"]["name"]) from None
+
+    async def update(
+        self,
+        resource: Resource,
+        namespace: str,
+        given: Object,
+        *,
+        subresource: str = "",
+        options: WriteOptions = INTERNAL,
+    ) -> Object:
+        """Replace an object, or its status. A stated resourceVersion must be the stored one.
+
+        Raises ApiError 400, 403, 404, 409, 422.
+        """
+        self._check_place(resource, namespace, given)
+        name = given["metadata"].get("name", "")
+        wanted = self._decoded(resource, copy.deepcopy(given), options)
+        return await self._change(resource, namespace, name, lambda _old: wanted, subresource, options)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Any,
+        *,
+        kind: str = "merge",
+        subresource: str = "",
+        options: WriteOptions = INTERNAL,
+    ) -> Object:
+        """Change part of an object; kind: json, merge, strategic or apply.
+
+        Raises ApiError 400, 403, 404, 409, 415, 422.
+        """
+        if kind == "apply":
+            return await self._apply(resource, namespace, name, patch, subresource, options)
+        differ = self._differ(resource, name, patch, kind, options)
+        return await self._change(resource, namespace, name, differ, subresource, options)
+
+    def _differ(self, resource: Resource, name: str, patch: Any, kind: str, options: WriteOptions) -> Differ:
+        if kind == "strategic" and resource.custom:
+            raise unsupported_media_type(CUSTOM_PATCHES)
+
+        def differ(old: Object | None) -> Object:
+            try:
+                match kind:
+                    case "json":
+                        wanted = patches.json_patch(old, patch)
+                    case "strategic":
+                        wanted = patches.strategic_merge_patch(old, patch, self.schema(resource))
+                    case _:
+                        wanted = patches.merge_patch(old, patch)
+            except patches.PatchError as error:
+                if kind == "json":
+                    raise ApiError(
+                        422,
+                        "Invalid",
+                        f"the server rejected our request due to an error in our request: {error}",
+                        {"name": name, "kind": resource.plural},
+                    ) from None
+                raise bad_request(str(error)) from None
+            if not isinstance(wanted, dict) or not isinstance(wanted.get("metadata"), dict):
+                raise bad_request("the patch does not leave an object")
+            return self._decoded(resource, copy.deepcopy(wanted), options)
+
+        return differ
+
+    async def _change(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        differ: Differ,
+        subresource: str,
+        options: WriteOptions,
+    ) -> Object:
+        for _ in range(ATTEMPTS):
+            stored = self._log.head.get(OBJECTS, key_of(resource, namespace, name))
+            if stored is None:
+                raise not_found(resource, name)
+            old = shown(resource, stored.value.value)
+            wanted = differ(old)
+            self._check_preconditions(resource, name, wanted, old)
+            try:
+                return await self._replace(resource, namespace, stored, wanted, subresource, None, options)
+            except Conflict:
+                continue
+        raise conflict(resource, name)
+
+    async def _apply(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        configuration: Object,
+        subresource: str,
+        options: WriteOptions,
+    ) -> Object:
+        configuration = copy.deepcopy(configuration)
+        configuration.setdefault("metadata", {}).setdefault("name", name)
+        self._check_place(resource, namespace, configuration)
+        if configuration["metadata"].get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        configuration = self._decoded(resource, configuration, options)
+        if resource.namespaced:
+            configuration["metadata"]["namespace"] = namespace
+        schema, manager = self.schema(resource), Manager(options.manager, "Apply", subresource)
+        for _ in range(ATTEMPTS):
+            stored = self._log.head.get(OBJECTS, key_of(resource, namespace, name))
+            try:
+                if stored is None:
+                    if subresource:
+                        raise not_found(resource, name)
+                    result = managed_fields.applied(None, configuration, schema, manager, force=True)
+                    value = life.born(resource, copy.deepcopy(configuration), namespace, self._source)
+                    return await self._create(resource, namespace, value, result, options)
+                old = shown(resource, stored.value.value)
+                self._check_preconditions(resource, name, configuration, old)
+                result = managed_fields.applied(old, configuration, schema, manager, force=options.force)
+                return await self._replace(
+                    resource, namespace, stored, result.value, subresource, result, options
+                )
+            except Conflict:
+                continue
+        raise conflict(resource, name)
+
+    async def _replace(
+        self,
+        resource: Resource,
+        namespace: str,
+        stored: Stored[Row],
+        wanted: Object,
+        subresource: str,
+        owned: managed_fields.Applied | None,
+        options: WriteOptions,
+    ) -> Object:
+        old = shown(resource, stored.value.value)
+        name = old["metadata"]["name"]
+        new = life.changed(resource, old, wanted, subresource)
+        if not subresource:
+            new = self._defaulted(resource, copy.deepcopy(new))
+        new = await self._reviewed("UPDATE", resource, namespace, name, new, old, subresource, options)
+        new = self._with_managers(resource, old, new, subresource, owned, options)
+        if life.same(old, new) and (owned is None or _owners_unchanged(old, new)):
+            return old
+        if life.is_over(resource, new):
+            await self._commit([Delete(OBJECTS, key_of(resource, namespace, name))], stored, options)
+            return new
+        return await self._put(resource, new, stored, options)
+
+    def _with_managers(
+        self,
+        resource: Resource,
+        old: Object,
+        new: Object,
+        subresource: str,
+        owned: managed_fields.Applied | None,
+        options: WriteOptions,
+    ) -> Object:
+        now, schema = self._source.timestamp(), self.schema(resource)
+        if owned is not None:
+            entries = owned.entries(old, resource.api_version, now)
+        else:
+            manager = Manager(options.manager, "Update", subresource)
+            entries = managed_fields.updated(old, new, schema, manager, resource.api_version, now)
+        meta = {key: value for key, value in new["metadata"].items() if key != "managedFields"}
+        if entries:
+            meta["managedFields"] = entries
+        return {**new, "metadata": meta}
+
+    # Deleting
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        uid: str = "",
+        options: WriteOptions = INTERNAL,
+    ) -> Object:
+        """Delete an object, or begin to. Answers the object as it is now, or last was.
+
+        Raises ApiError 404, 409 (another uid), 403.
+        """
+        removal = await self.remove(
+            resource,
+            namespace,
+            name,
+            propagation=propagation,
+            grace_seconds=grace_seconds,
+            uid=uid,
+            options=options,
+        )
+        return removal.object
+
+    async def remove(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        uid: str = "",
+        resource_version: str = "",
+        options: WriteOptions = INTERNAL,
+    ) -> Removal:
+        """As `delete`, telling whether the object is gone."""
+        for _ in range(ATTEMPTS):
+            stored = self._log.head.get(OBJECTS, key_of(resource, namespace, name))
+            if stored is None:
+                raise not_found(resource, name)
+            old = shown(resource, stored.value.value)
+            _check_uid(resource, name, uid, old)
+            if resource_version not in ("", old["metadata"]["resourceVersion"]):
+                raise conflict(resource, name, "Precondition failed: resourceVersion differs")
+            review = Review(resource, "DELETE", namespace, name, None, old, "", options)
+            await self.admission.mutate(review)
+            await self.admission.validate(review)
+            new = life.dying(resource, old, propagation, grace_seconds, self._source)
+            try:
+                if life.is_over(resource, new):
+                    changes: Changes = [Delete(OBJECTS, key_of(resource, namespace, name))]
+                    await self._commit([*changes, *self._instances(resource, old)], stored, options)
+                    return Removal(old, True)
+                return Removal(await self._put(resource, new, stored, options), False)
+            except Conflict:
+                continue
+        raise conflict(resource, name)
+
+    def _instances(self, resource: Resource, definition: Object) -> Changes:
+        """A custom kind's objects go with its definition."""
+        if resource.stored != CUSTOM_RESOURCE_DEFINITIONS.stored:
+            return []
+        spec = definition["spec"]
+        rows = self._log.head.rows(OBJECTS, "resource", (spec["group"], spec["names"]["plural"]))
+        return [Delete(OBJECTS, OBJECTS.key(row.value)) for row in rows]
+
+    # The steps of a write
+
+    def _check_place(self, resource: Resource, namespace: str, given: Object) -> None:
+        meta = given.get("metadata")
+        if meta is None:
+            given["metadata"] = meta = {}
+        if not isinstance(meta, dict):
+            raise bad_request("metadata must be an object")
+        stated = (given.get("apiVersion", resource.api_version), given.get("kind", resource.kind))
+        if stated != (resource.api_version, resource.kind):
+            raise bad_request(
+                f"the kind in the data ({stated[0]}, Kind={stated[1]}) does not match the expected kind "
+                f"({resource.api_version}, Kind={resource.kind})"
+            )
+        if resource.namespaced and meta.get("namespace", namespace) != namespace:
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+
+    def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
+        found = self._log.head.get(OBJECTS, key_of(NAMESPACES, "", namespace))
+        if found is None:
+            raise not_found(NAMESPACES, namespace)
+        if "deletionTimestamp" in found.value.value["metadata"]:
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = Cause(
+                "metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating"
+            )
+            raise forbidden(resource, name, why, (cause,))
+
+    def _check_preconditions(self, resource: Resource, name: str, wanted: Object, old: Object) -> None:
+        meta = wanted["metadata"]
+        if meta.get("name", name) != name:
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+            )
+        _check_uid(resource, name, meta.get("uid", ""), old)
+        if meta.get("resourceVersion", "") not in ("", old["metadata"]["resourceVersion"]):
+            raise conflict(resource, name)
+
+    def _decoded(self, resource: Resource, given: Object, options: WriteOptions) -> Object:
+        value, unknown = decoded(resource, given, self.schema(resource))
+        problems = (
+            *(f'unknown field "{path}"' for path in unknown),
+            *(f'duplicate field "{path}"' for path in options.repeated),
+        )
+        if problems and options.validation == "Strict":
+            raise strict_error(resource, problems)
+        if options.validation == "Warn":
+            options.warnings.extend(one for one in problems if one not in options.warnings)
+        return value
+
+    def _defaulted(self, resource: Resource, value: Object) -> Object:
+        if resource.custom:
+            return with_custom_defaults(value, self.schema(resource))  # type: ignore[no-any-return]
+        return with_defaults(resource, value)
+
+    def _admitted_pod(self, pod: Object, namespace: str) -> Object:
+        def found(resource: Resource) -> Callable[[str], Object | None]:
+            return lambda name: self.peek(resource, namespace, name)
+
+        return admit_pod(pod, found(SERVICE_ACCOUNTS), found(PRIORITY_CLASSES), self._source.suffix)
+
+    async def _reviewed(
+        self,
+        operation: str,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        value: Object,
+        old: Object | None,
+        subresource: str,
+        options: WriteOptions,
+    ) -> Object:
+        review = Review(resource, operation, namespace, name, value, old, subresource, options)
+        mutated = await self.admission.mutate(review)
+        if mutated is not None and mutated is not value:
+            decoded_again, _ = decoded(resource, copy.deepcopy(mutated), self.schema(resource))
+            value = self._defaulted(resource, decoded_again)
+        if subresource in ("", "status"):
+            self._check_rules(resource, value, old, subresource)
+        await self.admission.validate(msgspec.structs.replace(review, object=value))
+        return value
+
+    def _check_rules(self, resource: Resource, value: Object, old: Object | None, subresource: str) -> None:
+        schema = self.schema(resource)
+        causes: Causes = []
+        if not subresource:
+            causes += rules.breaches(resource, value, schema, old)
+        if resource.custom:
+            causes += [Cause(*found) for found in custom_breaches(value, schema)]
+        if causes:
+            raise invalid(resource, value["metadata"].get("name", ""), causes)
+
+    async def _put(
+        self, resource: Resource, value: Object, stored: Stored[Row] | None, options: WriteOptions
+    ) -> Object:
+        """Commit an object. What depends on the others is decided here, where nothing can come between."""
+        if resource.stored == SERVICES.stored:
+            value = self._with_addresses(value, stored)
+        meta = {**value["metadata"], "resourceVersion": str(self._log.head.revision + 1)}
+        value = {**value, "metadata": meta}
+        await self._commit([Put(OBJECTS, row_of(resource, value))], stored, options)
+        return value
+
+    def _with_addresses(self, service: Object, stored: Stored[Row] | None) -> Object:
+        own = (service["metadata"]["namespace"], service["metadata"]["name"])
+        others = (
+            row.value.value
+            for row in self._log.head.rows(OBJECTS, "resource", SERVICES.stored)
+            if (row.value.namespace, row.value.name) != own
+        )
+        old = None if stored is None else stored.value.value
+        placed, problems = allocated(service, others, old)
+        if problems:
+            raise invalid(SERVICES, own[1], problems)
+        return placed
+
+    async def _commit(self, changes: Changes, stored: Stored[Row] | None, options: WriteOptions) -> None:
+        """Commit on condition that the first change's row is as it was read. Raises Conflict."""
+        first = changes[0]
+        key = first.key if isinstance(first, Delete) else OBJECTS.key(first.value)
+        expect: Mapping[Any, int] = {(OBJECTS, key): 0 if stored is None else stored.modify_index}
+        if options.dry_run:
+            self._log.head.expecting(expect)
+            return
+        await self._log.commit(changes, expect=expect)
+
+
+def _check_uid(resource: Resource, name: str, uid: str, old: Object) -> None:
+    if uid and uid != old["metadata"]["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+        raise conflict(resource, name, why)
+
+
+def _owners_unchanged(old: Object, new: Object) -> bool:
+    return managed_fields.owners(old) == managed_fields.owners(new)
