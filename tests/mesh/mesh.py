@@ -264,6 +264,7 @@ def sidecar(agent: Agent, service: str, *, serving: int = 0) -> Iterator[Envoy]:
     quiet = ("--", "-l", "warning", "--concurrency", "1")
     with program(*PELLUCID, *words, *quiet, environment=agent.environment) as process:
         envoy = Envoy(process, admin_port)
+        eventually(lambda: listens(admin_port), f"the admin interface of {service}'s sidecar")
         if serving:
             eventually(lambda: listens(serving), f"{service}'s sidecar listens at {serving}")
         yield envoy
