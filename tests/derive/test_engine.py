@@ -400,6 +400,27 @@ def test_a_live_cycle_is_told_of_once_not_at_every_commit() -> None:
     assert sorted(told) == ["f1", "f2"]
 
 
+def test_a_circle_found_while_an_idle_query_is_being_checked_leaves_heights_in_order() -> None:
+    @query
+    def watched(db: Db) -> int:
+        return idle(db) if number(db, "a") else 0
+
+    @query
+    def idle(db: Db) -> int:
+        return watched(db) + 1
+
+    world = World()
+    root = world.watch(watched)
+    assert world.ask(idle) == 1
+    world.commit(put("a", 1))
+    with pytest.raises(Cycle):
+        world.ask(idle)
+    for memo in world.engine._memos.values():
+        assert all(call.height < memo.height for call in memo.calls)
+    world.commit(put("a", 0))
+    assert (root.value, world.ask(idle)) == (0, 1)
+
+
 # Dependencies that turn round
 
 
