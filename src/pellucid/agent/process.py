@@ -23,7 +23,7 @@ from random import SystemRandom
 import uvloop
 
 from pellucid import __version__
-from pellucid.agent import log_output
+from pellucid.agent import garbage_collection, log_output
 from pellucid.agent.admission import XdsAdmission
 from pellucid.agent.certificates import Certificates
 from pellucid.agent.configuration import AgentConfiguration, reloaded

@@ -100,7 +100,8 @@ class DeltaSession:
         if subscription is None or not subscription.due or self._waits(resource_type):
             return None
         nonce = f"{self._nonce + 1:08x}"
-        sent = subscription.take(nonce, may_remove=self._may_remove(resource_type))
+        may_remove = subscription.removes and self._may_remove(resource_type)
+        sent = subscription.take(nonce, may_remove=may_remove)
         if sent is None:
             return None
         self._nonce += 1
@@ -111,7 +112,7 @@ class DeltaSession:
         return DeltaResponse(resource_type, nonce, upserts, removed)
 
     def _waits(self, resource_type: ResourceType) -> bool:
-        """Whether destinations have to be taken first.
+        """Whether destinations have to be known and taken first.
 
         New versions of endpoints the proxy has are not waited for: where they change all the time,
         listeners would never go.
@@ -119,7 +120,7 @@ class DeltaSession:
         clusters = self._types.get(ResourceType.CLUSTER)
         endpoints = self._types.get(ResourceType.ENDPOINT)
         return resource_type in TRAFFIC_TYPES and (
-            (clusters is not None and clusters.under_way is not None)
+            (clusters is not None and (clusters.under_way is not None or not clusters.derivable))
             or (endpoints is not None and endpoints.arriving)
         )
 

@@ -113,6 +113,11 @@ class DeltaSubscription:
         return self.under_way is None and (bool(self.pending) or self._owes_first)
 
     @property
+    def removes(self) -> bool:
+        """Whether something is to be removed."""
+        return any(resource is None for resource in self.pending.values())
+
+    @property
     def arriving(self) -> bool:
         """Whether there is something to send or under way that the proxy has not got, or waits for."""
         return self._arrivals(self.pending) or (self.under_way is not None and self.under_way.arrivals)
@@ -265,10 +270,11 @@ class DeltaSubscription:
 
         may_remove: whether nothing the proxy has refers any more to what is to be removed.
         """
+        may_remove = may_remove and self.derivable
         sent = {
             name: resource
             for name, resource in self.pending.items()
-            if resource is not None or (self.derivable and (may_remove or name in self.owed))
+            if resource is not None or may_remove or self._removal_is_due(name)
         }
         if self.under_way is not None or not (sent or self._owes_first):
             return None
@@ -283,6 +289,14 @@ class DeltaSubscription:
     @property
     def _owes_first(self) -> bool:
         return self.wildcard and self.derivable and not self.answered
+
+    def _removal_is_due(self, name: str) -> bool:
+        """Whether the proxy waits to hear that a name is gone, and has no traffic for it.
+
+        Traffic is for clusters; of the rest of what it waits for, Envoy keeps what it had.
+        """
+        in_use = self.type is ResourceType.CLUSTER and name in self.held
+        return self.derivable and name in self.owed and not in_use
 
     def _arrivals(self, names: Iterable[str]) -> bool:
         return any(name in self.owed or name not in self.held for name in names)

@@ -36,8 +36,8 @@ class Reader(Protocol):
         """Which resources there are may have changed."""
 
 
-Want = tuple[Reader, ResourceType, str]
-"""A stream, and under which type and name it wants a topic's resource."""
+Place = tuple[ResourceType, str]
+"""Under which type and name streams want a topic's resource: for all of them the same, but for rare cases."""
 
 
 class Watched(Generic[T]):
@@ -70,25 +70,47 @@ class Watched(Generic[T]):
 
 
 class Topic:
-    """One resource, and the streams that want it."""
+    """One resource, and the streams that want it.
 
-    __slots__ = ("_watched", "wants")
+    There is one of these for each thing that is sent, and an entry in it for each stream: what a thousand
+    streams hold here must not be a thousand objects more for the garbage collector to walk through.
+    """
+
+    __slots__ = ("_readers", "_watched", "ref")
 
     def __init__(self, engine: Engine, query: ResourceQuery, ref: Ref) -> None:
-        self.wants: dict[Want, None] = {}
+        self.ref = ref
+        self._readers: dict[Place, dict[Reader, None]] = {}
         self._watched = Watched(engine.subscribe(query, self._changed, ref))
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether any stream wants it."""
+        return bool(self._readers)
 
     def value(self) -> SharedResource | None:
         """The resource now; None while it cannot be built."""
         return self._watched.value()
+
+    def add(self, reader: Reader, place: Place) -> None:
+        """Mark the reader whenever the resource changes."""
+        self._readers.setdefault(place, {})[reader] = None
+
+    def remove(self, reader: Reader, place: Place) -> None:
+        """Mark it no more."""
+        readers = self._readers.get(place, {})
+        readers.pop(reader, None)
+        if not readers:
+            self._readers.pop(place, None)
 
     def close(self) -> None:
         """Nobody wants it any more."""
         self._watched.close()
 
     def _changed(self) -> None:
-        for reader, resource_type, name in tuple(self.wants):
-            reader.mark(resource_type, name)
+        for place, readers in tuple(self._readers.items()):
+            for reader in tuple(readers):
+                reader.mark(*place)
 
 
 class Topics:
@@ -107,23 +129,20 @@ class Topics:
         """Watch which resources of a type a proxy is to have."""
         return Watched(self._engine.subscribe(self._refs, changed, node, service_id, str(resource_type)))
 
-    def join(self, ref: Ref, want: Want) -> Topic:
+    def join(self, ref: Ref, reader: Reader, place: Place) -> Topic:
         """Want a resource; the reader is marked whenever it changes."""
         topic = self._topics.get(ref)
         if topic is None:
             topic = self._topics[ref] = Topic(self._engine, self._resource, ref)
-        topic.wants[want] = None
+        topic.add(reader, place)
         return topic
 
-    def leave(self, ref: Ref, want: Want) -> None:
+    def leave(self, topic: Topic, reader: Reader, place: Place) -> None:
         """Want it no more."""
-        topic = self._topics.get(ref)
-        if topic is None:
-            return
-        topic.wants.pop(want, None)
-        if not topic.wants:
+        topic.remove(reader, place)
+        if not topic.is_wanted:
             topic.close()
-            del self._topics[ref]
+            del self._topics[topic.ref]
 
 
 class ProxyView:
@@ -132,7 +151,7 @@ class ProxyView:
     def __init__(self, topics: Topics, node: str, service_id: str, reader: Reader) -> None:
         self._topics, self._node, self._service_id, self._reader = topics, node, service_id, reader
         self._refs: dict[ResourceType, Watched[Refs]] = {}
-        self._joined: dict[tuple[ResourceType, str], tuple[Ref, Topic]] = {}
+        self._joined: dict[ResourceType, dict[str, Topic]] = {}
 
     def refs(self, resource_type: ResourceType) -> Refs | None:
         """The resources of a type; None while they cannot be derived."""
@@ -145,22 +164,24 @@ class ProxyView:
 
     def resource(self, resource_type: ResourceType, name: str, ref: Ref) -> SharedResource | None:
         """The resource of a ref. From now on the stream is marked when it changes."""
-        joined = self._joined.get((resource_type, name))
-        if joined is None or joined[0] != ref:
-            topic = self._topics.join(ref, (self._reader, resource_type, name))
+        joined = self._joined.setdefault(resource_type, {})
+        topic = joined.get(name)
+        if topic is None or (topic.ref is not ref and topic.ref != ref):
+            joins = self._topics.join(ref, self._reader, (resource_type, name))
             self.drop(resource_type, name)
-            joined = self._joined[resource_type, name] = (ref, topic)
-        return joined[1].value()
+            topic = joined[name] = joins
+        return topic.value()
 
     def drop(self, resource_type: ResourceType, name: str) -> None:
         """The stream no longer wants a resource."""
-        joined = self._joined.pop((resource_type, name), None)
-        if joined is not None:
-            self._topics.leave(joined[0], (self._reader, resource_type, name))
+        topic = self._joined.get(resource_type, {}).pop(name, None)
+        if topic is not None:
+            self._topics.leave(topic, self._reader, (resource_type, name))
 
     def close(self) -> None:
         """Let go of everything."""
         for watched in self._refs.values():
             watched.close()
-        for resource_type, name in tuple(self._joined):
-            self.drop(resource_type, name)
+        for resource_type, joined in self._joined.items():
+            for name in tuple(joined):
+                self.drop(resource_type, name)
