@@ -132,6 +132,7 @@ class Agent:
                     tasks.create_task(self._mesh_dns.serve(mesh_dns_listeners), name="mesh dns"),
                 ]
                 with self._signals(tasks):
+                    garbage_collection.settle()
                     self._announce()
                     await self._stop.wait()
                 logger.info("stopping")
