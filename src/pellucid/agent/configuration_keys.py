@@ -318,7 +318,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "ui_config.metrics_provider_options_json": BUILT_IN_UI,
     "ui_config.metrics_proxy": BUILT_IN_UI,
     "ui_dir": BUILT_IN_UI,
-    "unix_sockets": "sockets belong to the user who runs the agent, mode 0600",
+    "unix_sockets": "a unix socket is as open as loopback is: to every program on this machine",
     "use_streaming_backend": ALWAYS_FRESH,
     "verify_incoming_rpc": NO_RPC,
     "verify_outgoing": NO_RPC,
