@@ -1,0 +1,41 @@
+"""All controllers of a cluster, running."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pellucid.localkube.api.store import Resources
+from pellucid.localkube.controllers.controller import Controller
+from pellucid.localkube.controllers.deployment import DEPLOYMENT_CONTROLLER
+from pellucid.localkube.controllers.endpoints import ENDPOINTS_CONTROLLER
+from pellucid.localkube.controllers.garbage import GARBAGE_CONTROLLER
+from pellucid.localkube.controllers.loop import Loop
+from pellucid.localkube.controllers.namespace import NAMESPACE_CONTROLLER
+from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
+from pellucid.localkube.controllers.scheduler import SCHEDULER_CONTROLLER
+from pellucid.localkube.controllers.serviceaccount import service_account_controller
+from pellucid.localkube.types.kinds import BUILT_IN, Resource
+
+
+def controllers(authority: str) -> tuple[Controller, ...]:
+    """Every controller; `authority` is the cluster's CA certificate (PEM), given to each namespace."""
+    return (
+        NAMESPACE_CONTROLLER,
+        service_account_controller(authority),
+        SCHEDULER_CONTROLLER,
+        REPLICA_SET_CONTROLLER,
+        DEPLOYMENT_CONTROLLER,
+        ENDPOINTS_CONTROLLER,
+        GARBAGE_CONTROLLER,
+    )
+
+
+def followed() -> tuple[Resource, ...]:
+    """Every kind that is kept, once whatever its versions."""
+    kept = {resource.stored: resource for resource in reversed(BUILT_IN) if "watch" in resource.verbs}
+    return tuple(kept.values())
+
+
+async def run_controllers(resources: Resources, authority: str) -> None:
+    """Run them until cancelled."""
+    await Loop(resources, controllers(authority), followed(), lambda: datetime.now(UTC)).run()
