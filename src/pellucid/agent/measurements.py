@@ -80,6 +80,7 @@ class Measurements:
             "derive.evaluated": counts.evaluated,
             "derive.cut_off": counts.cut_off,
             "derive.verified": counts.verified,
+            "xds.server.built": self._ads.resources_built,
             "xds.server.responses": sent.responses,
             "xds.server.resources": sent.resources,
             "xds.server.bytes": sent.bytes,

@@ -124,6 +124,11 @@ class AdsServer:
         held = {stream.proxy_id: stream.session.refusals() for stream in self._streams}
         return {proxy_id: refusals for proxy_id, refusals in held.items() if refusals}
 
+    @property
+    def resources_built(self) -> int:
+        """Resources built since the server started, each for all streams that want it."""
+        return self._topics.built
+
     def connected(self) -> tuple[str, ...]:
         """The ids of the proxies that have a stream open, admitted or waiting to be."""
         return tuple(stream.proxy_id for stream in self._streams)

@@ -76,10 +76,11 @@ class Topic:
     streams hold here must not be a thousand objects more for the garbage collector to walk through.
     """
 
-    __slots__ = ("_readers", "_watched", "ref")
+    __slots__ = ("_readers", "_rebuilt", "_watched", "ref")
 
-    def __init__(self, engine: Engine, query: ResourceQuery, ref: Ref) -> None:
+    def __init__(self, engine: Engine, query: ResourceQuery, ref: Ref, rebuilt: Callable[[], None]) -> None:
         self.ref = ref
+        self._rebuilt = rebuilt
         self._readers: dict[Place, dict[Reader, None]] = {}
         self._watched = Watched(engine.subscribe(query, self._changed, ref))
 
@@ -108,6 +109,7 @@ class Topic:
         self._watched.close()
 
     def _changed(self) -> None:
+        self._rebuilt()
         for place, readers in tuple(self._readers.items()):
             for reader in tuple(readers):
                 reader.mark(*place)
@@ -119,6 +121,8 @@ class Topics:
     def __init__(self, engine: Engine, refs: RefsQuery, resource: ResourceQuery) -> None:
         self._engine, self._refs, self._resource = engine, refs, resource
         self._topics: dict[Ref, Topic] = {}
+        self.built = 0
+        """Resources built so far: first ones, and new versions."""
 
     def __len__(self) -> int:
         return len(self._topics)
@@ -133,9 +137,13 @@ class Topics:
         """Want a resource; the reader is marked whenever it changes."""
         topic = self._topics.get(ref)
         if topic is None:
-            topic = self._topics[ref] = Topic(self._engine, self._resource, ref)
+            topic = self._topics[ref] = Topic(self._engine, self._resource, ref, self._count)
+            self._count()
         topic.add(reader, place)
         return topic
+
+    def _count(self) -> None:
+        self.built += 1
 
     def leave(self, topic: Topic, reader: Reader, place: Place) -> None:
         """Want it no more."""
