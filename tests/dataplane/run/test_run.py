@@ -391,3 +391,11 @@ def test_a_kernel_that_forbids_namespaces_is_explained(runner: Runner) -> None:
     assert code == 125
     assert "does not let us make namespaces" in errors
     assert "NET_ADMIN" in errors
+
+
+def test_root_without_net_admin_is_told_what_is_missing(runner: Runner) -> None:
+    without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+    code, _, errors = runner.finish("true", wrap=without)
+    assert code == 125
+    assert "the capability NET_ADMIN is missing" in errors
+    assert runner.agent.services == {}

@@ -31,6 +31,7 @@ from pellucid.dataplane.namespace.fabric_addresses import (
     outside_routes_script,
     workload_script,
 )
+from pellucid.dataplane.namespace.syscalls import may_administer_networks
 from pellucid.dataplane.namespace.workload_namespace import (
     NamespaceError,
     NamespaceForbiddenError,
@@ -118,6 +119,8 @@ def joined_fabric(directory: Path, *, rootless: bool) -> Iterator[Fabric]:
     directory: where its file is, `fabric.json`; supervisors of one directory share one fabric.
     Raises NamespaceForbiddenError, NamespaceError, FabricFullError.
     """
+    if not rootless and not may_administer_networks():
+        raise NamespaceForbiddenError(forbidden("the capability NET_ADMIN is missing"))
     fabric = _join(directory, rootless)
     try:
         yield fabric

@@ -1,15 +1,18 @@
-"""The few Linux system calls that Python 3.11 has no function for."""
+"""The few requests to the Linux kernel that Python 3.11 has no function for."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
+from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 MS_BIND = 0x1000
 MS_NOSUID_NODEV = 0x2 | 0x4
 
+_CAP_NET_ADMIN = 12
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
@@ -47,6 +50,12 @@ def forbid_new_privileges() -> None:
 def drop_from_bounding_set(capability: int) -> None:
     """Needs CAP_SETPCAP. Raises OSError."""
     _check(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0))
+
+
+def may_administer_networks() -> bool:
+    """Whether this process has CAP_NET_ADMIN, which root lacks in most containers. Source: proc(5)."""
+    effective = re.search(r"^CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return effective is not None and bool(int(effective[1], 16) & 1 << _CAP_NET_ADMIN)
 
 
 def _check(result: int, subject: str | None = None) -> None:
