@@ -12,6 +12,7 @@ import msgspec
 
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.host import Host
+from pellucid.model.addresses import host_and_port
 
 UNIX_SCHEME = "unix://"
 _TEMPLATE = re.compile(r"\{\{\s*(?P<function>\w+)\s*(?:\"(?P<argument>[^\"]*)\")?\s*\}\}")
@@ -27,7 +28,7 @@ class ListenAddress(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if self.unix_path:
             return f"{UNIX_SCHEME}{self.unix_path}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
     @property
     def is_local(self) -> bool:

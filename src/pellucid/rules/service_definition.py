@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, ip_address
 
 import msgspec
 
+from pellucid.model.addresses import host_and_port
 from pellucid.model.definitions import (
     ConnectDefinition,
     ServiceDefinition,
@@ -145,7 +146,7 @@ def bind_address_of(upstream: Upstream) -> str:
     if upstream.local_bind_socket_path:
         return upstream.local_bind_socket_path
     address = upstream.local_bind_address or DEFAULT_BIND_ADDRESS
-    return address_and_port(address, upstream.local_bind_port)
+    return host_and_port(address, upstream.local_bind_port)
 
 
 def _bad_port(what: str, port: int) -> str:
@@ -251,11 +252,6 @@ def _upstream_key(upstream: Upstream) -> str:
         f"[type={quote(upstream.destination_type)}, name={quote(upstream.destination_name)}, "
         f"namespace={quote(upstream.destination_namespace)}, datacenter={quote(upstream.datacenter)}]"
     )
-
-
-def address_and_port(address: str, port: int) -> str:
-    """An address with its port, an IPv6 address in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _expose_errors(proxy: Proxy) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pellucid.model.addresses import host_and_port
 from pellucid.model.definitions import CheckType, SidecarServiceDefinition
 from pellucid.model.durations import SECOND
 from pellucid.model.go_text import errors_occurred
@@ -19,7 +20,6 @@ from pellucid.model.services import Proxy, Service, ServiceKind
 from pellucid.rules.service_definition import (
     DEFAULT_BIND_ADDRESS,
     RegistrationError,
-    address_and_port,
     check_service_definition,
     service_of,
     structural_errors,
@@ -69,7 +69,7 @@ def default_checks(sidecar: Service, parent: Service) -> tuple[CheckType, ...]:
     return (
         CheckType(
             name="Connect Sidecar Listening",
-            tcp=address_and_port(address, sidecar.port),
+            tcp=host_and_port(address, sidecar.port),
             interval=CHECK_INTERVAL_NS,
         ),
         CheckType(name=f"Connect Sidecar Aliasing {parent.id}", alias_service=parent.id),

@@ -10,6 +10,7 @@ from pellucid.api.outcome import Outcome
 from pellucid.api.query_options import check_datacenter
 from pellucid.api.request import Request
 from pellucid.api.response import json_response
+from pellucid.model.addresses import host_and_port
 
 
 def leader(context: ApiContext, request: Request) -> Outcome:
@@ -25,6 +26,4 @@ def peers(context: ApiContext, request: Request) -> Outcome:
 
 
 def _address(context: ApiContext) -> str:
-    host = context.agent.address
-    shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{context.agent.server_port}"
+    return host_and_port(context.agent.address, context.agent.server_port)

@@ -12,6 +12,7 @@ import socket
 import ssl
 from functools import lru_cache
 
+from pellucid.model.addresses import host_and_port
 from pellucid.model.checks import CheckDefinition
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -63,7 +64,7 @@ def client_tls(skip_verify: bool, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
 
 def describe_failure(error: Exception, host: str, port: int) -> str:
     """Why a connection failed, in words."""
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = host_and_port(host, port)
     match error:
         case TimeoutError():
             return f"dial tcp {address}: i/o timeout"

@@ -23,6 +23,7 @@ from pellucid.health.probers.dialing import (
     timeout_of,
 )
 from pellucid.health.results import CheckResult
+from pellucid.model.addresses import host_and_port
 from pellucid.model.checks import CheckDefinition, CheckStatus
 
 CHECK_METHOD = "/grpc.health.v1.Health/Check"
@@ -59,7 +60,7 @@ async def probe_grpc(definition: CheckDefinition) -> CheckResult:
 
 
 async def _channel(definition: CheckDefinition, host: str, port: int) -> grpc.aio.Channel:
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    target = host_and_port(host, port)
     if not definition.grpc_use_tls:
         return grpc.aio.insecure_channel(target, options=_OPTIONS)
     if not definition.tls_skip_verify:
