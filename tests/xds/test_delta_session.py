@@ -259,6 +259,14 @@ def test_clusters_are_removed_after_listeners_have_let_go_of_them() -> None:
     assert proxy.take(CLUSTER) == ["ENDPOINT -web"]
 
 
+def test_a_cluster_in_use_stays_though_the_proxy_asks_for_it_by_name() -> None:
+    proxy = fresh(cluster={"web": 1}, listener={"out": 1})
+    proxy.become(cluster={}, listener={"out": 2})
+
+    assert proxy.ask(CLUSTER, "web") == []
+    assert proxy.take(LISTENER) == ["CLUSTER -web"]
+
+
 def test_a_cluster_stays_while_a_refused_listener_leaves_the_one_that_uses_it() -> None:
     proxy = fresh(cluster={"web": 1}, listener={"out": 1})
     proxy.become(listener={"out": 2})
@@ -393,6 +401,16 @@ def test_nothing_is_said_until_the_resources_are_known() -> None:
     assert proxy.ask(CLUSTER, initial_versions={"web": "v1"}) == []
     proxy.configuration.heal()
     assert proxy.sent() == ["CLUSTER"]
+
+
+def test_listeners_wait_while_it_is_not_known_which_clusters_there_are() -> None:
+    proxy = fresh(listener={"out": 1})
+    proxy.configuration.underivable.add(CLUSTER)
+
+    assert proxy.become(cluster={"web": 1}, listener={"out": 2}) == []
+    proxy.configuration.heal()
+    assert proxy.sent() == ["CLUSTER +web=v1"]
+    assert proxy.take(CLUSTER) == ["LISTENER +out=v2"]
 
 
 def test_a_name_is_not_said_to_be_gone_while_it_is_not_known_what_there_is() -> None:

@@ -228,8 +228,7 @@ class AnyClient(RuleBasedStateMachine):
         interest = self.interests[resource_type]
         for name, resource in taken.items():
             if resource is None:
-                interest.held.pop(name, None)
-                if resource_type is CLUSTER:
+                if interest.held.pop(name, None) is not None and resource_type is CLUSTER:
                     assert name not in self.in_use(), f"cluster {name} was removed under the traffic for it"
             elif interest.wants(name):
                 interest.held[name] = resource
