@@ -185,17 +185,29 @@ class Agent:
         sidecar_port: int = 0,
         upstreams: Mapping[str, int] | None = None,
         upstream_config: Mapping[str, object] | None = None,
+        service_id: str = "",
+        checks: Sequence[Mapping[str, object]] = (),
         **sidecar: object,
     ) -> str:
-        """Register a service on loopback with a sidecar; returns the workload credential."""
+        """Register a service on loopback with a sidecar; returns the workload credential.
+
+        service_id: the name when empty. checks: of the service; its sidecar is as well as it is.
+        """
         dialled = [
             {"DestinationName": upstream, "LocalBindPort": local, "Config": dict(upstream_config or {})}
             for upstream, local in (upstreams or {}).items()
         ]
         proxy = {"LocalServicePort": port or 1, "Upstreams": dialled}
         sidecar = {"Port": sidecar_port, "Address": "127.0.0.1", "Proxy": proxy, **sidecar}
-        sidecar.setdefault("Checks", [{"Name": "alias", "AliasService": name}])
-        body = {"Name": name, "Port": port, "Address": "127.0.0.1", "Connect": {"SidecarService": sidecar}}
+        sidecar.setdefault("Checks", [{"Name": "alias", "AliasService": service_id or name}])
+        body = {
+            "ID": service_id or name,
+            "Name": name,
+            "Port": port,
+            "Address": "127.0.0.1",
+            "Checks": list(checks),
+            "Connect": {"SidecarService": sidecar},
+        }
         answer = self.put("/v1/agent/service/register", body)
         return answer.headers.get("X-Pellucid-Workload-Credential", "")
 
