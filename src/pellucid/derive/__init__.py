@@ -1,7 +1,7 @@
 """Derived values: everything that follows from the log, computed once and only when asked for.
 
-`engine` is a small incremental engine that knows nothing of meshes; the other modules are the
-mesh's queries, written on it.
+`query`, `memo` and `engine` are a small incremental engine that knows nothing of meshes: how a query is
+written, what is remembered of it, and when it runs. The other modules are the mesh's queries.
 
 Glossary (used in code and tests with exactly these meanings):
 

@@ -14,7 +14,8 @@ import msgspec
 from pellucid.state.tables import Selector
 
 if TYPE_CHECKING:
-    from pellucid.derive.engine import Query, Subscription
+    from pellucid.derive.engine import Subscription
+    from pellucid.derive.query import Query
 
 
 class Cycle(Exception):
