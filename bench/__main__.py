@@ -10,13 +10,12 @@ from pathlib import Path
 
 from bench.figures import Figure, skipped
 from bench.machine import this_machine
-from bench.plan import Plan
+from bench.plan import OWN, Plan
 from bench.report import Run, table, write_json
 from bench.scenarios import SCENARIOS
 from bench.server import BenchError
 
 RESULTS = Path(__file__).parent / "results"
-OWN = (sys.executable, "-m", "pellucid")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from bench.server import Server, running
 
+OWN = (sys.executable, "-m", "pellucid")
+"""This mesh."""
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from bench.server import BenchError
@@ -14,10 +15,13 @@ from pellucid.demo.stage import DidNotHappen, Program
 
 
 @contextmanager
-def program(*command: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+def program(
+    *command: str, environment: Mapping[str, str] | None = None, directory: Path | None = None
+) -> Iterator[Program]:
     """Run a program, ended with the block."""
     process = subprocess.Popen(
         command,
+        cwd=directory,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

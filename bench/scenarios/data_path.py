@@ -10,7 +10,6 @@ The rate is constant and the loop open, so nothing hides behind slow answers. Ea
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, percentile, skipped
-from bench.load import run
+from bench.load import ROOT, command, run
 from bench.mesh import set_protocol
 from bench.plan import Plan
 from bench.programs import program, said
@@ -44,8 +43,8 @@ def measure(plan: Plan) -> Iterator[Figure]:
     plan.say(NAME)
     app, passing, client_port, server_port = free_ports(4)
     with plan.server() as server, ExitStack() as stack:
-        start = (sys.executable, "-m", "bench.load.http_server", _HOST, str(app))
-        said(stack.enter_context(program(*start)), "listening", app)
+        start = command("http_server", _HOST, app)
+        said(stack.enter_context(program(*start, directory=ROOT)), "listening", app)
         _pass_through(stack, passing, app)
         _sidecars(stack, plan, server, app, client_port, server_port)
         seconds = QUICK_SECONDS if plan.quick else SECONDS
@@ -106,8 +105,8 @@ def _pass_through(stack: ExitStack, port: int, app: int) -> None:
     for name, here, there in (("first", port, between), ("second", between, app)):
         path = directory / f"{name}.json"
         path.write_text(json.dumps(_passing_on(here, there)))
-        command = (str(find_envoy()), "--config-path", str(path), "--disable-hot-restart", *QUIET)
-        stack.enter_context(program(*command))
+        envoy = (str(find_envoy()), "--config-path", str(path), "--disable-hot-restart", *QUIET)
+        stack.enter_context(program(*envoy))
 
 
 def _passing_on(here: int, there: int) -> dict[str, Any]:
@@ -154,5 +153,5 @@ def _sidecars(
         }
         server.request("PUT", "/v1/agent/service/register", body)
         (admin,) = free_ports(1)
-        command = (*plan.program, "connect", "envoy", "-sidecar-for", name, "-admin-bind", f"{_HOST}:{admin}")
-        stack.enter_context(program(*command, "--", *QUIET, environment=server.environment))
+        envoy = (*plan.program, "connect", "envoy", "-sidecar-for", name, "-admin-bind", f"{_HOST}:{admin}")
+        stack.enter_context(program(*envoy, "--", *QUIET, environment=server.environment))

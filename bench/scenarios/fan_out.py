@@ -41,6 +41,8 @@ SIZES = (
 QUICK_SIZES = (Size(services=20, proxies=10), Size(services=20, proxies=100))
 CHANGED = 7
 """The number of the service that changes."""
+ROUNDS, QUICK_ROUNDS = 40, 12
+"""Changes of a kind that are measured; even, since each is made and unmade."""
 WARM_UP = 2
 """Changes of a kind that are made first and not measured."""
 
@@ -78,7 +80,9 @@ def measure(plan: Plan) -> Iterator[Figure]:
             connected.arm(())
             connected.seen()
             for change in _changes(server, size):
-                yield from _measure(server, connected, size, change, rounds=12 if plan.quick else 30)
+                yield from _measure(
+                    server, connected, size, change, rounds=QUICK_ROUNDS if plan.quick else ROUNDS
+                )
 
 
 def _changes(server: Server, size: Size) -> Iterator[Change]:
