@@ -8,21 +8,16 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from pellucid.cli import http_client
 from pellucid.cli.client_errors import Unreachable
 from pellucid.cli.http_client import ConsulClient
 from pellucid.cli.http_settings import HttpSettings
 from tests.cli.conftest import ReplayingAgent, Result
+from tests.self_signed import self_signed
 
 Cli = Callable[..., Result]
 
@@ -150,30 +145,9 @@ def test_a_missing_unix_socket_is_named(cli: Cli, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for 127.0.0.1 and server.dc1.consul, with its key, in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("server.dc1.consul")]
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    made = self_signed("127.0.0.1", "server.dc1.consul")
     file = tmp_path_factory.mktemp("tls") / "server.pem"
-    file.write_bytes(
-        built.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    file.write_bytes(made.certificate + made.key)
     return file
 
 

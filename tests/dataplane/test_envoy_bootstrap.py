@@ -6,16 +6,10 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from pellucid.dataplane.envoy_binary import envoy_command, find_envoy
 from pellucid.dataplane.envoy_bootstrap import build_bootstrap, render_bootstrap
@@ -29,23 +23,11 @@ from pellucid.dataplane.envoy_settings import (
     parse_xds_address,
 )
 from pellucid.dataplane.redirect_settings import InvalidSettingError
+from tests.self_signed import self_signed
 
 GOLDEN = Path(__file__).parent / "golden"
 
 PLAIN = XdsServer(InternetAddress("127.0.0.1", 8502))
-
-
-def a_ca_pem() -> str:
-    key = generate_private_key(SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .sign(key, SHA256())
-    )
-    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def settings(xds: XdsServer = PLAIN, **changes: Any) -> BootstrapSettings:
@@ -114,7 +96,9 @@ def test_envoy_takes_it_without_a_word_about_deprecation(
     case: str, accepted_by_envoy: Callable[[dict[str, Any]], str]
 ) -> None:
     bootstrap = build_bootstrap(CASES[case])
-    text = render_bootstrap(bootstrap).replace("CA PEM\\n", a_ca_pem().replace("\n", "\\n"))
+    text = render_bootstrap(bootstrap).replace(
+        "CA PEM\\n", self_signed().certificate.decode().replace("\n", "\\n")
+    )
     assert "deprecated" not in accepted_by_envoy(json.loads(text))
 
 
