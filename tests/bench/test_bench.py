@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench import __main__
 from bench.figures import Figure, better, percentile
 from bench.load.http_requests import is_complete
 from bench.machine import this_machine
@@ -15,6 +17,7 @@ from bench.mesh import Size
 from bench.plan import OWN, Plan
 from bench.report import Run, table
 from bench.scenarios import fan_out
+from bench.server import BenchError, running
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,16 +49,25 @@ def test_proxies_are_configured_and_hear_of_every_change(monkeypatch: pytest.Mon
     assert figures["endpoint change: resources sent"].value == 9
 
 
-def test_what_cannot_be_measured_is_said_and_fails(tmp_path: Path) -> None:
+def test_a_program_that_is_no_agent_is_said_to_be_none(tmp_path: Path) -> None:
     not_an_agent = tmp_path / "peer"
     not_an_agent.write_text("#!/bin/sh\necho 'not an agent' >&2; exit 3\n")
     not_an_agent.chmod(0o755)
 
-    words = ("--only", "dns", "--quick", "--json", str(tmp_path / "samples.json"))
-    done = bench(*words, "--peer-binary", str(not_an_agent))
+    with pytest.raises(BenchError, match="not an agent"), running((str(not_an_agent),), peer=True):
+        pass
 
-    assert done.returncode == 1
-    assert "not an agent" in done.stderr
+
+def test_what_could_not_be_measured_is_a_line_and_makes_the_run_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def impossible(_: Plan) -> Iterator[Figure]:
+        raise BenchError("there is no such thing")
+
+    monkeypatch.setitem(__main__.SCENARIOS, "dns", impossible)  # type: ignore[arg-type]
+
+    assert __main__.main(["--only", "dns", "--json", str(tmp_path / "samples.json")]) == 1
+    assert "skipped (there is no such thing)" in capsys.readouterr().out
 
 
 def test_a_percentile_is_a_sample() -> None:
