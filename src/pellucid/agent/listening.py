@@ -36,26 +36,24 @@ def bind_dns(what: str, addresses: Iterable[ListenAddress]) -> list[Listener]:
         try:
             listeners.append(bind(address.host, address.port))
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen for {what} on {address}: {error.strerror or error}; stop what uses it, or "
-                "choose another port or address"
-            ) from error
+            raise _cannot_listen(what, address, error) from error
     return listeners
 
 
 async def open_http(server: HttpServer, configuration: AgentConfiguration) -> None:
     """Listen for HTTP and HTTPS. Raises ConfigurationError naming the address that could not be had."""
-    tls = https_context(configuration.tls) if configuration.listeners.https else None
-    for addresses, context in ((configuration.listeners.http, None), (configuration.listeners.https, tls)):
-        for address in addresses:
-            try:
-                if address.unix_path:
-                    Path(address.unix_path).parent.mkdir(parents=True, exist_ok=True)
-                    await server.listen_unix(Path(address.unix_path), SOCKET_MODE)
-                else:
-                    await server.listen(address.host, address.port, context)
-            except OSError as error:
-                raise _cannot_listen("HTTP", address, error) from error
+    listeners = configuration.listeners
+    tls = https_context(configuration.tls) if listeners.https else None
+    places = [(address, None) for address in listeners.http] + [(address, tls) for address in listeners.https]
+    for address, context in places:
+        try:
+            if address.unix_path:
+                Path(address.unix_path).parent.mkdir(parents=True, exist_ok=True)
+                await server.listen_unix(Path(address.unix_path), SOCKET_MODE)
+            else:
+                await server.listen(address.host, address.port, context)
+        except OSError as error:
+            raise _cannot_listen("HTTP", address, error) from error
 
 
 def open_xds(server: AdsServer, configuration: AgentConfiguration, certificates: Certificates) -> None:
@@ -142,5 +140,6 @@ def _clear_socket(path: Path) -> None:
 def _cannot_listen(what: str, address: ListenAddress, error: OSError) -> ConfigurationError:
     reason = error.strerror or str(error)
     return ConfigurationError(
-        f"cannot listen for {what} on {address}: {reason}; stop what uses it, or choose another address"
+        f"cannot listen for {what} on {address}: {reason}; stop what uses it, or choose another port or "
+        "address"
     )
