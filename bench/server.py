@@ -11,12 +11,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 START_SECONDS = 30.0
+START_ATTEMPTS = 3
 STOP_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -103,30 +104,50 @@ def allow_many_files() -> None:
 @contextmanager
 def running(program: tuple[str, ...], *words: str, peer: bool = False) -> Iterator[Server]:
     """Start an agent and wait until its API answers; end it with the block. Raises BenchError."""
-    names = ("http", "grpc", "dns", "server", "serf-lan", "serf-wan") if peer else ("http", "grpc", "dns")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    own = () if peer else (f"-hcl=pellucid {{ mesh_dns_port = {free_ports(1)[0]} }}",)
+    server = _started(program, words, peer=peer)
+    try:
+        yield server
+    finally:
+        server.close()
+        _end(server.process)
+
+
+def _started(program: tuple[str, ...], words: Sequence[str], *, peer: bool) -> Server:
+    """An agent that answers. Someone may take a port that was free, so it is tried again with others."""
+    for attempt in range(START_ATTEMPTS):
+        ports = _ports(peer=peer)
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                _command(program, words, ports),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            server = Server(process, ports)
+            try:
+                _wait_until_it_answers(server, output)
+            except BaseException as error:
+                server.close()
+                _end(process)
+                if not isinstance(error, BenchError) or attempt == START_ATTEMPTS - 1:
+                    raise
+            else:
+                return server
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _ports(*, peer: bool) -> dict[str, int]:
+    names = ("http", "grpc", "dns", *(("server", "serf-lan", "serf-wan") if peer else ("mesh-dns",)))
+    return dict(zip(names, free_ports(len(names)), strict=True))
+
+
+def _command(program: tuple[str, ...], words: Sequence[str], ports: Mapping[str, int]) -> list[str]:
     kept = any(word.startswith("-data-dir") for word in words)
-    command = [
-        *program,
-        "agent",
-        *(() if kept else ("-dev",)),
-        "-log-level=err",
-        *(f"-{name}-port={port}" for name, port in ports.items()),
-        *own,
-        *words,
-    ]
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-        server = Server(process, ports)
-        try:
-            _wait_until_it_answers(server, output)
-            yield server
-        finally:
-            server.close()
-            _end(process)
+    flags = [f"-{name}-port={port}" for name, port in ports.items() if name != "mesh-dns"]
+    if "mesh-dns" in ports:
+        flags.append(f"-hcl=pellucid {{ mesh_dns_port = {ports['mesh-dns']} }}")
+    return [*program, "agent", *(() if kept else ("-dev",)), "-log-level=err", *flags, *words]
 
 
 def _wait_until_it_answers(server: Server, output: IO[bytes]) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import __main__
 from bench.figures import Figure, better, percentile
 from bench.load.http_requests import is_complete
 from bench.machine import this_machine
@@ -18,6 +17,8 @@ from bench.plan import OWN, Plan
 from bench.report import Run, table
 from bench.scenarios import fan_out
 from bench.server import BenchError, running
+
+from bench import __main__
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
