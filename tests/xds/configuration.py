@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pellucid.xds.shared import Ref, Refs, SharedResource
 from pellucid.xds.types import ResourceType
+from pellucid.xds.variants import Session
 
 CLUSTER, ENDPOINT, SECRET = ResourceType.CLUSTER, ResourceType.ENDPOINT, ResourceType.SECRET
 LISTENER, ROUTE = ResourceType.LISTENER, ResourceType.ROUTE
@@ -32,7 +34,7 @@ def holding(**types: Mapping[str, object]) -> dict[ResourceType, dict[str, Share
 
 
 class Configuration:
-    """Implements `ProxyResources`; tells the listener what changed of what it looked at."""
+    """Implements `ProxyResources`; tells the session what changed of what it looked at."""
 
     def __init__(self, content: Content | None = None) -> None:
         self.content: Content = {}
@@ -40,13 +42,13 @@ class Configuration:
         self.unbuildable: set[tuple[ResourceType, str]] = set()
         self.joined: set[tuple[ResourceType, str]] = set()
         self._refs: dict[ResourceType, Refs] = {}
-        self._listener: Callable[[ResourceType, str], None] = lambda resource_type, name: None
+        self._session: Session[Any, Any] | None = None
         self.become(content or {})
 
-    def tell(self, listener: Callable[[ResourceType, str], None]) -> None:
-        """Have a new stream look at it: nothing is joined, changes are told to it."""
+    def tell(self, session: Session[Any, Any]) -> None:
+        """Have a new stream look at it: nothing is joined, changes are told to its session."""
         self.joined.clear()
-        self._listener = listener
+        self._session = session
 
     def become(self, content: Content) -> None:
         """Change to other content at one go."""
@@ -56,9 +58,15 @@ class Configuration:
             refs = Refs({name: name for name in now})
             if refs != self._refs.get(resource_type):
                 self._refs[resource_type] = refs
+                self._tell_moved()
             for name, resource in now.items():
                 if before.get(resource_type, {}).get(name) != resource:
                     self._moved(resource_type, name)
+
+    def stop_deriving(self, resource_type: ResourceType) -> None:
+        """It cannot be derived which resources there are, until further notice."""
+        self.underivable.add(resource_type)
+        self._tell_moved()
 
     def fail(self, resource_type: ResourceType, name: str) -> None:
         """The resource cannot be built until further notice."""
@@ -68,6 +76,7 @@ class Configuration:
     def heal(self) -> None:
         """All can be derived and built again."""
         self.underivable.clear()
+        self._tell_moved()
         failed, self.unbuildable = self.unbuildable, set()
         for resource_type, name in failed:
             self._moved(resource_type, name)
@@ -85,5 +94,9 @@ class Configuration:
         self.joined.discard((resource_type, name))
 
     def _moved(self, resource_type: ResourceType, name: str) -> None:
-        if (resource_type, name) in self.joined:
-            self._listener(resource_type, name)
+        if self._session is not None and (resource_type, name) in self.joined:
+            self._session.changed(resource_type, name)
+
+    def _tell_moved(self) -> None:
+        if self._session is not None:
+            self._session.moved()

@@ -30,7 +30,7 @@ class Proxy:
 
     def reconnect(self) -> None:
         self.session = DeltaSession()
-        self.configuration.tell(self.session.changed)
+        self.configuration.tell(self.session)
 
     def become(self, **types: Any) -> list[str]:
         self.configuration.become(holding(**types))
@@ -288,7 +288,7 @@ def test_a_cluster_stays_while_the_listener_that_lets_go_of_it_cannot_be_built()
 
 def test_a_cluster_stays_while_it_is_not_known_which_listeners_there_are() -> None:
     proxy = fresh(cluster={"web": 1}, listener={"out": 1})
-    proxy.configuration.underivable.add(LISTENER)
+    proxy.configuration.stop_deriving(LISTENER)
 
     assert proxy.become() == []
     proxy.configuration.heal()
@@ -396,7 +396,7 @@ def test_a_refused_version_is_sent_to_a_proxy_that_asks_for_it_by_name() -> None
 
 def test_nothing_is_said_until_the_resources_are_known() -> None:
     proxy = Proxy(cluster={"web": 1})
-    proxy.configuration.underivable.add(CLUSTER)
+    proxy.configuration.stop_deriving(CLUSTER)
 
     assert proxy.ask(CLUSTER, initial_versions={"web": "v1"}) == []
     proxy.configuration.heal()
@@ -405,7 +405,7 @@ def test_nothing_is_said_until_the_resources_are_known() -> None:
 
 def test_listeners_wait_while_it_is_not_known_which_clusters_there_are() -> None:
     proxy = fresh(listener={"out": 1})
-    proxy.configuration.underivable.add(CLUSTER)
+    proxy.configuration.stop_deriving(CLUSTER)
 
     assert proxy.become(cluster={"web": 1}, listener={"out": 2}) == []
     proxy.configuration.heal()
@@ -415,7 +415,7 @@ def test_listeners_wait_while_it_is_not_known_which_clusters_there_are() -> None
 
 def test_a_name_is_not_said_to_be_gone_while_it_is_not_known_what_there_is() -> None:
     proxy = fresh(endpoint={"web": 1})
-    proxy.configuration.underivable.add(ENDPOINT)
+    proxy.configuration.stop_deriving(ENDPOINT)
 
     assert proxy.ask(ENDPOINT, "api") == []
     assert proxy.become(endpoint={"web": 1, "api": 1}) == []
@@ -432,7 +432,7 @@ def test_a_resource_that_cannot_be_built_is_left_as_it_is_and_holds_up_no_other(
 
 def test_known_resources_go_on_changing_while_the_list_of_them_cannot_be_derived() -> None:
     proxy = fresh(endpoint={"web": 1})
-    proxy.configuration.underivable.add(ENDPOINT)
+    proxy.configuration.stop_deriving(ENDPOINT)
 
     assert proxy.become(endpoint={"web": 2}) == ["ENDPOINT +web=v2"]
 

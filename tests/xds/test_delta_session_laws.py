@@ -84,7 +84,7 @@ class AnyClient(RuleBasedStateMachine):
 
     def connect(self) -> None:
         self.session = DeltaSession()
-        self.configuration.tell(self.session.changed)
+        self.configuration.tell(self.session)
         self.to_server: deque[DeltaRequest] = deque()
         self.to_client: deque[DeltaResponse] = deque()
         self.refused: dict[tuple[ResourceType, str], str] = {}
@@ -122,7 +122,7 @@ class AnyClient(RuleBasedStateMachine):
 
     @rule(resource_type=st.sampled_from(ResourceType))
     def stop_deriving(self, resource_type: ResourceType) -> None:
-        self.configuration.underivable.add(resource_type)
+        self.configuration.stop_deriving(resource_type)
         self.excused.update(NAMES[CLUSTER] if resource_type in (CLUSTER, ENDPOINT) else ())
         self.pump()
 

@@ -24,7 +24,7 @@ class Proxy:
     def __init__(self, **types: Any) -> None:
         self.configuration = Configuration(holding(**types))
         self.session = SotwSession()
-        self.configuration.tell(self.session.changed)
+        self.configuration.tell(self.session)
         self.last: dict[ResourceType, SotwResponse] = {}
         self.names: dict[ResourceType, tuple[str, ...]] = {}
 
@@ -175,7 +175,7 @@ class AnyClient(RuleBasedStateMachine):
         super().__init__()
         self.configuration = Configuration()
         self.session = SotwSession()
-        self.configuration.tell(self.session.changed)
+        self.configuration.tell(self.session)
         self.to_client: deque[SotwResponse] = deque()
         self.names: dict[ResourceType, tuple[str, ...]] = {}
         self.taken: dict[ResourceType, SotwResponse] = {}

@@ -22,13 +22,13 @@ class Reader:
 
     def __init__(self) -> None:
         self.marked: list[tuple[ResourceType, str]] = []
-        self.woken = 0
+        self.times_moved = 0
 
     def mark(self, resource_type: ResourceType, name: str) -> None:
         self.marked.append((resource_type, name))
 
-    def wake(self) -> None:
-        self.woken += 1
+    def moved(self) -> None:
+        self.times_moved += 1
 
 
 class World:
@@ -102,7 +102,7 @@ def test_a_name_that_comes_to_be_built_from_something_else_follows_that() -> Non
     assert len(world.topics) == 1
 
 
-def test_a_stream_is_woken_when_other_resources_are_to_be_had() -> None:
+def test_a_stream_is_told_when_other_resources_are_to_be_had() -> None:
     world, reader = World(web=1), Reader()
     view = world.view(reader)
     before = view.refs(CLUSTER)
@@ -111,7 +111,7 @@ def test_a_stream_is_woken_when_other_resources_are_to_be_had() -> None:
     world.commit(put("api", 1, "services"))
 
     after = view.refs(CLUSTER)
-    assert reader.woken == 1
+    assert reader.times_moved == 1
     assert after is not None
     assert sorted(after.by_name) == ["api", "web"]
     assert view.refs(CLUSTER) is after

@@ -47,6 +47,8 @@ class DeltaSession:
         self._nonce = 0
         self._returning = False
         """Whether the proxy came with clusters, and so with listeners, from an earlier stream."""
+        self._moved = True
+        """Whether the configuration may have moved since it was last looked at."""
 
     def receive(self, request: DeltaRequest) -> Refusal | None:
         """Take a request in. Returns the refusal if it is one. Unknown types and nonces are passed over.
@@ -60,6 +62,7 @@ class DeltaSession:
             return self._types[resource_type].receive(request)
         self._types[resource_type] = DeltaSubscription.begin(resource_type, request)
         self._types[resource_type].receive(request)
+        self._moved = True
         if resource_type is ResourceType.CLUSTER:
             self._returning = bool(request.initial_versions)
         elif resource_type is ResourceType.ENDPOINT and ResourceType.CLUSTER in self._types:
@@ -71,6 +74,10 @@ class DeltaSession:
         """A resource may have a new version."""
         if resource_type in self._types:
             self._types[resource_type].suspects[name] = None
+
+    def moved(self) -> None:
+        """There may be other resources than before."""
+        self._moved = True
 
     def next_response(self, resources: ProxyResources) -> DeltaResponse | None:
         """The next response that can be sent now. Ask until there is none."""

@@ -50,6 +50,13 @@ class StreamRefused(Exception):
         super().__init__(message)
 
 
+class ServerStopping(StreamRefused):
+    """The server ends its streams."""
+
+    def __init__(self) -> None:
+        super().__init__(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+
+
 class Admission(Protocol):
     """Who may have which proxy's configuration, and what has to be there first."""
 
@@ -116,7 +123,7 @@ class AdsServer:
         """End every stream; proxies keep what they have and come back."""
         stopped = asyncio.create_task(self._server.stop(grace_seconds))
         for stream in self._streams:
-            stream.end(StreamRefused(grpc.StatusCode.UNAVAILABLE, "the server is stopping"))
+            stream.end(ServerStopping())
         await stopped
 
     def refusals(self) -> dict[str, dict[tuple[ResourceType, str], Refusal]]:
@@ -158,6 +165,8 @@ class AdsServer:
             stream = Stream(proxy_id, variant.session(), self._turns)
             self._take(stream, request)
             await self._follow(stream, variant, requests, context)
+        except ServerStopping as stopping:
+            await context.abort(stopping.code, str(stopping))
         except StreamRefused as refused:
             logger.warning("refused the xDS stream of proxy %r: %s", proxy_id, refused)
             await context.abort(refused.code, str(refused))

@@ -153,6 +153,9 @@ class SotwSession:
     def changed(self, resource_type: ResourceType, name: str) -> None:
         """Nothing to note: every response is compared as a whole."""
 
+    def moved(self) -> None:
+        """Nothing to note either."""
+
     def next_response(self, resources: ProxyResources) -> SotwResponse | None:
         """The next response that can be sent now. Ask until there is none."""
         for subscription in self._types.values():

@@ -51,13 +51,12 @@ class Stream:
     def mark(self, resource_type: ResourceType, name: str) -> None:
         """A resource this stream wants may have changed."""
         self.session.changed(resource_type, name)
-        self.wake()
+        self._queue()
 
-    def wake(self) -> None:
-        """The configuration may have changed: look when it is this stream's turn."""
-        if not self._queued:
-            self._queued = True
-            self._turns.wait(self)
+    def moved(self) -> None:
+        """There may be other resources than before."""
+        self.session.moved()
+        self._queue()
 
     def wake_now(self) -> None:
         """Look at the session again."""
@@ -79,3 +78,8 @@ class Stream:
                 self.ended.set_exception(error)
                 self.ended.exception()
         self._work.set()
+
+    def _queue(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self._turns.wait(self)

@@ -118,6 +118,15 @@ class DeltaSubscription:
         return any(resource is None for resource in self.pending.values())
 
     @property
+    def has_news(self) -> bool:
+        """Whether there is something to send, and nothing under way."""
+        return self.under_way is None and (bool(self.pending) or self._first_is_due)
+
+    @property
+    def _first_is_due(self) -> bool:
+        return self.wildcard and self.derivable and not self.answered
+
+    @property
     def arriving(self) -> bool:
         """Whether there is something to send or under way that the proxy has not got, or waits for."""
         return self._arrivals(self.pending) or (self.under_way is not None and self.under_way.arrivals)
@@ -266,7 +275,7 @@ class DeltaSubscription:
     # What goes out
 
     def take(self, nonce: str, *, may_remove: bool) -> dict[str, SharedResource | None] | None:
-        """What to send now, by name, None for a removal; it is then under way. None if nothing is due.
+        """What to send of the news, by name, None for a removal; it is then under way. None if none is due.
 
         may_remove: whether nothing the proxy has refers any more to what is to be removed.
         """

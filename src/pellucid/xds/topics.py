@@ -32,8 +32,8 @@ class Reader(Protocol):
     def mark(self, resource_type: ResourceType, name: str) -> None:
         """The resource of this name may have changed."""
 
-    def wake(self) -> None:
-        """Which resources there are may have changed."""
+    def moved(self) -> None:
+        """There may be other resources than before."""
 
 
 Place = tuple[ResourceType, str]
@@ -166,7 +166,7 @@ class ProxyView:
         watched = self._refs.get(resource_type)
         if watched is None:
             watched = self._refs[resource_type] = self._topics.watch_refs(
-                self._node, self._service_id, resource_type, self._reader.wake
+                self._node, self._service_id, resource_type, self._reader.moved
             )
         return watched.value()
 

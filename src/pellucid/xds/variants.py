@@ -66,6 +66,9 @@ class Session(Protocol[Q_contra, A_co]):
     def changed(self, resource_type: ResourceType, name: str) -> None:
         """A resource may have a new version."""
 
+    def moved(self) -> None:
+        """There may be other resources than before."""
+
     def next_response(self, resources: ProxyResources) -> A_co | None:
         """The next response that can be sent now. Ask until there is none."""
 
