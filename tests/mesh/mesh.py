@@ -350,7 +350,7 @@ def calling_workload(agent: Agent, name: str, *options: str) -> Iterator[Workloa
 
 @contextmanager
 def outside(*addresses: str) -> Iterator[Program]:
-    """An echo at port 8080 of these addresses, which is not in the mesh; it tells of each connection."""
+    """An echo at port 8080 of these addresses, which is not in the mesh; it tells what it heard."""
     command = (sys.executable, "-u", str(PROGRAMS / "echo.py"), "8080")
     with program(sys.executable, str(PROGRAMS / "outside.py"), ",".join(addresses), *command) as running:
         running.wait_for(lambda line: line == "listening")

@@ -1,4 +1,4 @@
-"""Repeats what it hears, on TCP at the port given; tells of each connection. Knows nothing of any mesh."""
+"""Repeats what it hears, on TCP at the port given, and tells what it was. Knows nothing of any mesh."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
-        print("a connection", flush=True)
         while data := self.request.recv(65_536):
+            print("heard", data.decode(errors="replace"), flush=True)
             self.request.sendall(data)
 
 
