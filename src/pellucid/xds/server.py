@@ -208,14 +208,18 @@ class AdsServer:
             while await stream.work():
                 response = stream.session.next_response(view)
                 while response is not None:
-                    data = variant.write(response)
-                    self.statistics.responses += 1
-                    self.statistics.resources += len(response.resources)
-                    self.statistics.bytes += len(data)
-                    await context.write(data)
+                    await self._send(variant, response, context)
                     response = stream.session.next_response(view)
         finally:
             view.close()
+
+    async def _send(self, variant: Variant[Q, A], response: A, context: Context) -> None:
+        """Write a response. Its bytes are nobody's afterwards: a stream that waits holds on to none."""
+        data = variant.write(response)
+        self.statistics.responses += 1
+        self.statistics.resources += len(response.resources)
+        self.statistics.bytes += len(data)
+        await context.write(data)
 
     async def _read_all(self, stream: Stream, variant: Variant[Q, A], requests: Requests) -> None:
         try:

@@ -5,7 +5,8 @@ Source: envoy/service/discovery/v3/discovery.proto.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -91,7 +92,7 @@ def read_delta(data: bytes) -> tuple[str, DeltaRequest]:
     message = _parse(discovery_pb2.DeltaDiscoveryRequest, data)
     return message.node.id, DeltaRequest(
         message.type_url,
-        tuple(message.resource_names_subscribe),
+        _shared(message.resource_names_subscribe),
         tuple(message.resource_names_unsubscribe),
         dict(message.initial_resource_versions),
         message.response_nonce,
@@ -104,7 +105,7 @@ def read_sotw(data: bytes) -> tuple[str, SotwRequest]:
     message = _parse(discovery_pb2.DiscoveryRequest, data)
     return message.node.id, SotwRequest(
         message.type_url,
-        tuple(message.resource_names),
+        _shared(message.resource_names),
         message.version_info,
         message.response_nonce,
         _error(message),
@@ -130,6 +131,11 @@ def _parse(message_type: Any, data: bytes) -> Any:
         return message_type.FromString(data)
     except DecodeError as error:
         raise Malformed(f"not a {message_type.DESCRIPTOR.full_name}") from error
+
+
+def _shared(names: Iterable[str]) -> tuple[str, ...]:
+    """The names as the same objects on every stream: most proxies ask for what others ask for too."""
+    return tuple(map(sys.intern, names))
 
 
 def _error(message: Any) -> str | None:
