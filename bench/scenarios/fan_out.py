@@ -48,7 +48,7 @@ WARM_UP = 2
 
 CONSUL_SIZE = Size(services=20, proxies=100)
 CONSUL = {"endpoint": (consul.ENDPOINT_MS, consul.ENDPOINT_CPU_MS)}
-CONSUL["intention"] = (consul.INTENTION_MS, consul.INTENTION_CPU_MS)
+CONSUL["intention for all callers"] = (consul.INTENTION_MS, consul.INTENTION_CPU_MS)
 
 COUNTERS = (
     ("derive.evaluated", "queries run"),
@@ -92,22 +92,27 @@ def _changes(server: Server, size: Size) -> Iterator[Change]:
     own = proxies_of(size, [CHANGED])
     if size.allows is None:
         others = [each for each in proxies(size) if each not in set(own)]
-        source, callers = "*", proxies(size)
     else:
         others = proxies_of(size, [CHANGED - step for step in range(1, size.allows + 1)])
-        source = service_name(CHANGED + 1)
-        callers = proxies_of(size, [CHANGED, CHANGED + 1])
     yield Change(
         "endpoint",
         others,
         lambda: add_instance(server, CHANGED, extra, number),
         lambda: remove_instance(server, extra),
     )
+    if size.allows is None:
+        yield Change(
+            "intention for all callers",
+            proxies(size),
+            lambda: intend(server, "*", name, "deny"),
+            lambda: intend_nothing(server, "*", name),
+        )
+    pair = service_name(CHANGED + 1), name
     yield Change(
-        "intention",
-        callers,
-        lambda: intend(server, source, name, "deny" if size.allows is None else "allow"),
-        lambda: intend_nothing(server, source, name),
+        "intention between two services",
+        proxies_of(size, [CHANGED, CHANGED + 1]),
+        lambda: intend(server, *pair, "deny" if size.allows is None else "allow"),
+        lambda: intend_nothing(server, *pair),
     )
     yield Change(
         "config",
