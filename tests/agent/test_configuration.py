@@ -171,6 +171,12 @@ def test_an_agent_without_a_mesh_there_is_not() -> None:
         ('datacenter = "dc 1"', 'datacenter cannot be "dc 1". Please use only [a-z0-9-_]'),
         ('datacenter = ""', "datacenter cannot be empty"),
         ('node_name = " "', "node_name cannot be empty"),
+        ('node_id = "n1"', 'node_id "n1" is no UUID; leave it out to have one made'),
+        ('recursors = ["10.0.0.1", "bogus"]', 'recursors: recursor "bogus" is not an IP address'),
+        (
+            'http_config { allow_write_http_from = ["lan"] }',
+            "http_config.allow_write_http_from: 'lan' does not appear to be an IPv4 or IPv6 network",
+        ),
         ('bind_addr = "10.0.0.1 10.0.0.2"', "bind_addr cannot contain multiple addresses: 10.0.0.1 10.0.0.2"),
         ('bind_addr = "localhost"', "bind_addr: invalid ip address: localhost"),
         ('client_addr = "nowhere"', "client_addr: invalid ip address: nowhere"),

@@ -5,8 +5,8 @@ import socket
 import dnslib
 import pytest
 
-from pellucid.dns.recursion import addresses_of, forward, parse_recursor
-from pellucid.dns.settings import DnsSettings
+from pellucid.dns.recursion import addresses_of, forward
+from pellucid.dns.settings import DnsSettings, parse_recursor
 from pellucid.dns.trimming import Transport
 from tests.dns.name_server import NameServer, denies, fails, forged_first, knows, name_server, says_nothing
 

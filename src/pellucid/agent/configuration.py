@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pellucid.agent.listen_addresses import ListenAddress
+from pellucid.agent.listen_addresses import ListenAddress, Network
 from pellucid.model.definitions import CheckRegistration, ServiceDefinition
 from pellucid.model.durations import MINUTE, SECOND
 
@@ -86,8 +86,8 @@ class Dns(msgspec.Struct, frozen=True):
 class Http(msgspec.Struct, frozen=True):
     """The HTTP API's own settings."""
 
-    allow_write_from: tuple[str, ...] = ()
-    """CIDRs that may use methods other than GET, HEAD and OPTIONS; empty: all."""
+    allow_write_from: tuple[Network, ...] = ()
+    """Networks that may use methods other than GET, HEAD and OPTIONS; empty: all."""
     block_endpoints: tuple[str, ...] = ()
     response_headers: Mapping[str, str] = {}
     max_connections_per_client: int = 200

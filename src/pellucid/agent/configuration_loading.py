@@ -41,9 +41,11 @@ from pellucid.agent.configuration_keys import (
 )
 from pellucid.agent.configuration_sources import ConfigurationError, Source, load, read_sources
 from pellucid.agent.host import Host, this_host
-from pellucid.agent.listen_addresses import ListenAddress, ip_address, listen_addresses
+from pellucid.agent.listen_addresses import ListenAddress, ip_address, listen_addresses, networks
+from pellucid.dns.settings import parse_recursor
 from pellucid.model.definitions import ServiceDefinition
 from pellucid.model.durations import DurationError, parse_duration
+from pellucid.model.names import is_uuid
 
 V = TypeVar("V")
 
@@ -91,7 +93,7 @@ def decide(
         raise ConfigurationError("data_dir cannot be empty; give -data-dir, or -dev to keep nothing")
     return AgentConfiguration(
         node_name=_node_name(_or(keys.node_name, host.name)),
-        node_id=_or(keys.node_id, ""),
+        node_id=_node_id(_or(keys.node_id, "")),
         node_meta=_or(keys.node_meta, {}),
         datacenter=datacenter,
         data_dir="" if dev else _or(keys.data_dir, ""),
@@ -126,6 +128,12 @@ def _datacenter(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9_-]+", lowered):
         raise ConfigurationError(f'datacenter cannot be "{lowered}". Please use only [a-z0-9-_]')
     return lowered
+
+
+def _node_id(text: str) -> str:
+    if text and not is_uuid(text):
+        raise ConfigurationError(f'node_id "{text}" is no UUID; leave it out to have one made')
+    return text.lower()
 
 
 def _node_name(name: str) -> str:
@@ -248,7 +256,7 @@ def _dns(keys: ConfigurationFile) -> Dns:
     return Dns(
         domain=_domain(_or(keys.domain, default.domain)),
         alt_domain=_domain(_or(keys.alt_domain, "")),
-        recursors=_or(keys.recursors, ()),
+        recursors=_recursors(_or(keys.recursors, ())),
         recursor_timeout=_or(own.recursor_timeout, default.recursor_timeout),
         node_ttl=_or(own.node_ttl, 0),
         service_ttl={
@@ -263,6 +271,15 @@ def _dns(keys: ConfigurationFile) -> Dns:
         node_meta_txt=_or(own.node_meta_txt, True),
         soa=_soa(_or(own.soa, SoaKeys())),
     )
+
+
+def _recursors(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        try:
+            parse_recursor(text)
+        except ValueError as error:
+            raise ConfigurationError(f"recursors: {error}") from None
+    return texts
 
 
 def _soa(keys: SoaKeys) -> Soa:
@@ -290,7 +307,7 @@ def _http(keys: ConfigurationFile) -> Http:
     default = Http()
     own = _or(keys.http_config, HttpKeys())
     return Http(
-        allow_write_from=_or(own.allow_write_http_from, ()),
+        allow_write_from=networks("http_config.allow_write_http_from", _or(own.allow_write_http_from, ())),
         block_endpoints=_or(own.block_endpoints, ()),
         response_headers=_or(own.response_headers, {}),
         max_connections_per_client=_or(

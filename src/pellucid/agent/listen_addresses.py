@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
+from typing import TypeAlias
 
 import msgspec
 
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.host import Host
 from pellucid.model.addresses import host_and_port
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNIX_SCHEME = "unix://"
 _TEMPLATE = re.compile(r"\{\{\s*(?P<function>\w+)\s*(?:\"(?P<argument>[^\"]*)\")?\s*\}\}")
@@ -62,6 +66,14 @@ def listen_addresses(
         elif port > 0:
             found.append(ListenAddress(_ip(key, word), port))
     return tuple(found)
+
+
+def networks(key: str, texts: Iterable[str]) -> tuple[Network, ...]:
+    """The ranges that CIDRs spell; host bits are dropped. Raises ConfigurationError naming `key`."""
+    try:
+        return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+    except ValueError as error:
+        raise ConfigurationError(f"{key}: {error}; give a range such as 10.0.0.0/8") from None
 
 
 def _ip(key: str, text: str) -> str:

@@ -5,8 +5,6 @@ Pure: each function takes from an `AgentConfiguration` what its room asks for, i
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 import msgspec
 
 from pellucid.agent.configuration import AgentConfiguration
@@ -86,7 +84,7 @@ def http_settings(configuration: AgentConfiguration) -> HttpSettings:
         ui_path=configuration.ui.content_path if configuration.ui.enabled else "",
         response_headers=http.response_headers,
         block_endpoints=http.block_endpoints,
-        allow_write_from=tuple(ip_network(network, strict=False) for network in http.allow_write_from),
+        allow_write_from=http.allow_write_from,
         default_policy=configuration.connect.intention_default,
         enable_script_checks=configuration.checks.enable_scripts,
         sidecar_ports=SidecarPorts(configuration.ports.sidecar_min, configuration.ports.sidecar_max),

@@ -13,42 +13,20 @@ import secrets
 import socket
 import struct
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 import dnslib
 
 from pellucid.dns.records import AAAA, CNAME, A, Rcode, Record, RecordType, labels_of, text_of
-from pellucid.dns.settings import DnsSettings
+from pellucid.dns.settings import DnsSettings, parse_recursor
 from pellucid.dns.trimming import Transport
 
-DNS_PORT = 53
 MAX_ADDRESSES_AT_ONCE = 16
 """How many external names one answer may lead to; further ones stay without addresses."""
 
 _HEADER_BYTES = 12
 _MAX_DATAGRAM_BYTES = 65535
 _ACCEPTED = frozenset({Rcode.NOERROR, Rcode.NXDOMAIN})
-
-
-def parse_recursor(text: str) -> tuple[str, int]:
-    """The host and port of a recursor: `10.0.0.1`, `10.0.0.1:5353`, `::1`, `[::1]:5353`.
-
-    Raises ValueError, naming the text, when it is none of these.
-    """
-    host, port = text, ""
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    elif text.count(":") == 1:
-        host, port = text.split(":")
-    try:
-        ip_address(host)
-        number = int(port) if port else DNS_PORT
-    except ValueError:
-        number = 0
-    if not 0 < number < 65536:
-        raise ValueError(f'recursor "{text}" is not an IP address, optionally with a port (10.0.0.1:53)')
-    return host, number
 
 
 async def forward(packet: bytes, transport: Transport, settings: DnsSettings) -> bytes | None:

@@ -19,9 +19,9 @@ import msgspec
 import structlog
 
 from pellucid.dns.listeners import Listener
-from pellucid.dns.recursion import addresses_of, forward, parse_recursor
+from pellucid.dns.recursion import addresses_of, forward
 from pellucid.dns.responder import Forward, Resolve, Responder
-from pellucid.dns.settings import DnsSettings
+from pellucid.dns.settings import DnsSettings, parse_recursor
 from pellucid.dns.trimming import Transport
 from pellucid.dns.view import View
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from ipaddress import ip_address
 from types import MappingProxyType
 
 import msgspec
+
+DNS_PORT = 53
 
 
 class SoaSettings(msgspec.Struct, frozen=True):
@@ -57,3 +60,24 @@ class DnsSettings(msgspec.Struct, frozen=True, dict=True):
             return exact
         prefixes = [key for key in self.service_ttl_s if key.endswith("*") and service.startswith(key[:-1])]
         return self.service_ttl_s[max(prefixes, key=len)] if prefixes else 0
+
+
+def parse_recursor(text: str) -> tuple[str, int]:
+    """The host and port of a recursor: `10.0.0.1`, `10.0.0.1:5353`, `::1`, `[::1]:5353`.
+
+    Raises ValueError, naming the text, when it is none of these.
+    """
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    try:
+        ip_address(host)
+        number = int(port) if port else DNS_PORT
+    except ValueError:
+        number = 0
+    if not 0 < number < 65536:
+        raise ValueError(f'recursor "{text}" is not an IP address, optionally with a port (10.0.0.1:53)')
+    return host, number

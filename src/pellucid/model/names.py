@@ -8,6 +8,7 @@ Source: Consul 1.10 docs, "Connect - Certificate Authority" and agent/connect sn
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
@@ -20,6 +21,8 @@ WILDCARD = "*"
 
 SERVER_SERVICE = "consul"
 """The service name under which servers list themselves in the catalog."""
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class SpiffeServiceId(msgspec.Struct, frozen=True):
@@ -93,3 +96,8 @@ def target_id(service: str, datacenter: str, subset: str = "", namespace: str = 
 def service_sni(service: str, datacenter: str, trust_domain: str, subset: str = "") -> str:
     """The SNI of a service's sidecars, which is also the name of the cluster that reaches them."""
     return f"{target_id(service, datacenter, subset)}.internal.{trust_domain}"
+
+
+def is_uuid(text: str) -> bool:
+    """True for a UUID as Consul writes the ids of nodes and clusters."""
+    return _UUID.fullmatch(text) is not None

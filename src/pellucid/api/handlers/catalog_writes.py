@@ -10,7 +10,6 @@ agent/consul/state/catalog.go.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -26,14 +25,12 @@ from pellucid.model.checks import SERF_HEALTH, CheckStatus, HealthCheck, is_main
 from pellucid.model.definitions import ServiceDefinition, WeightsDefinition
 from pellucid.model.durations import Duration, format_duration
 from pellucid.model.go_text import errors_occurred, quote
-from pellucid.model.names import SERVER_SERVICE
+from pellucid.model.names import SERVER_SERVICE, is_uuid
 from pellucid.model.services import Node, Origin, Proxy, Service, ServiceAddress
 from pellucid.rules.service_definition import RegistrationError, service_of, structural_errors
 from pellucid.state.mesh_tables import CHECK_DEFINITIONS, CHECKS, NODES, SERVICES
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import Change, Delete, Put
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class CatalogConnect(msgspec.Struct, frozen=True):
@@ -128,7 +125,7 @@ def register(context: ApiContext, request: Request) -> Outcome:
     state = context.head
     if not given.node:
         raise HttpError(500, "Must provide node")
-    if given.id and not _UUID.fullmatch(given.id):
+    if given.id and not is_uuid(given.id):
         raise HttpError(500, f"Bad node ID: uuid string is wrong length: {quote(given.id)} is no UUID")
     if not given.address and not given.skip_node_update:
         raise HttpError(500, "Must provide address if SkipNodeUpdate is not set")
