@@ -45,8 +45,9 @@ def envoy_version(binary: Path) -> str:
     said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout
     found = _VERSION.search(said)
     if found is None:
+        first_line = said.partition("\n")[0]
         raise EnvoyMissingError(
-            f"Couldn't find envoy binary: {binary} does not tell an Envoy version: {said!r}"
+            f"Couldn't find envoy binary: {binary} does not tell an Envoy version: {first_line!r}"
         )
     return found[1]
 

@@ -20,6 +20,9 @@ from pellucid.dataplane.run.settings import (
         ({"port": 70000}, "port"),
         ({"port": 80, "upstreams": (WorkloadUpstream("api", 80),)}, "upstream api"),
         ({"upstreams": (WorkloadUpstream("api", 0),)}, "upstream api"),
+        ({"protocol": "htp"}, "protocol"),
+        ({"dns_address": "127.0.0.1"}, "DNS address"),
+        ({"dns_address": "127.0.0.1:dns"}, "DNS address"),
     ],
 )
 def test_bad_settings_are_refused_naming_the_field(changes: dict[str, Any], field: str) -> None:

@@ -94,7 +94,11 @@ def call(agent: AgentAddress, method: str, path: str, body: dict[str, Any] | Non
         connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
         response = connection.getresponse()
         content = response.read(_MOST_BYTES)
-    except (OSError, http.client.HTTPException) as problem:
+    except http.client.HTTPException as problem:
+        raise AgentError(
+            f"what answers at {agent} is no agent's HTTP API ({type(problem).__name__}): is it the HTTP port?"
+        ) from problem
+    except OSError as problem:
         raise AgentError(
             f"no agent answers at {agent} ({problem}): is `pellucid agent` running?"
         ) from problem

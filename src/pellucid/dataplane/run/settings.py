@@ -14,6 +14,7 @@ PROXY_UID = 5995
 """The user of sidecars since consul-k8s; any other would do, as long as no program uses it."""
 PROXY_MARK = 0x70656C
 INBOUND_PORT = 20000
+PROTOCOLS = ("tcp", "http", "http2", "grpc")
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9-]+")
 
@@ -72,6 +73,13 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidSettingError("service", self.service, "the service's name")
         if self.port:
             parse_port("port", self.port)
+        if self.protocol and self.protocol not in PROTOCOLS:
+            raise InvalidSettingError("protocol", self.protocol, f"one of {', '.join(PROTOCOLS)}")
+        if self.dns_address:
+            host, _, port = self.dns_address.rpartition(":")
+            if not host:
+                raise InvalidSettingError("DNS address", self.dns_address, "address:port")
+            parse_port("DNS address", port)
         for upstream in self.upstreams:
             parse_port(f"upstream {upstream.name}", upstream.local_port)
             if upstream.local_port == self.port:
