@@ -31,12 +31,9 @@ def rolled_out(replicas: int) -> Any:
         if not items:
             return False
         status = items[0]["status"]
-        return (
-            status.get("observedGeneration") == items[0]["metadata"]["generation"]
-            and status.get("updatedReplicas") == replicas
-            and status.get("replicas") == replicas
-            and status.get("availableReplicas") == replicas
-        )
+        counts = {status.get(name) for name in ("updatedReplicas", "replicas", "availableReplicas")}
+        observed: bool = status.get("observedGeneration") == items[0]["metadata"]["generation"]
+        return observed and counts == {replicas}
 
     return holds
 

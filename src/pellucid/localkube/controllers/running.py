@@ -6,14 +6,18 @@ from datetime import UTC, datetime
 
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.controllers.controller import Controller
+from pellucid.localkube.controllers.cronjob import CRON_JOB_CONTROLLER
+from pellucid.localkube.controllers.daemonset import DAEMON_SET_CONTROLLER
 from pellucid.localkube.controllers.deployment import DEPLOYMENT_CONTROLLER
 from pellucid.localkube.controllers.endpoints import ENDPOINTS_CONTROLLER
 from pellucid.localkube.controllers.garbage import GARBAGE_CONTROLLER
+from pellucid.localkube.controllers.job import JOB_CONTROLLER
 from pellucid.localkube.controllers.loop import Loop
 from pellucid.localkube.controllers.namespace import NAMESPACE_CONTROLLER
 from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
 from pellucid.localkube.controllers.scheduler import SCHEDULER_CONTROLLER
 from pellucid.localkube.controllers.serviceaccount import service_account_controller
+from pellucid.localkube.controllers.statefulset import STATEFUL_SET_CONTROLLER
 from pellucid.localkube.types.kinds import BUILT_IN, Resource
 
 
@@ -25,6 +29,10 @@ def controllers(authority: str) -> tuple[Controller, ...]:
         SCHEDULER_CONTROLLER,
         REPLICA_SET_CONTROLLER,
         DEPLOYMENT_CONTROLLER,
+        DAEMON_SET_CONTROLLER,
+        STATEFUL_SET_CONTROLLER,
+        JOB_CONTROLLER,
+        CRON_JOB_CONTROLLER,
         ENDPOINTS_CONTROLLER,
         GARBAGE_CONTROLLER,
     )

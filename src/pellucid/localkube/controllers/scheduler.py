@@ -87,6 +87,11 @@ def objection(pod: Object, node: Object, present: Iterable[Object]) -> str | Non
     return None
 
 
+def node_takes(pod: Object, node: Object) -> bool:
+    """Whether `pod` may run on `node` as far as its selector, its tolerations and the taints say."""
+    return _untolerated(pod, node) is None and _selected(pod, node)
+
+
 def _untolerated(pod: Object, node: Object) -> Mapping[str, Any] | None:
     tolerations = spec_of(pod).get("tolerations") or ()
     for taint in spec_of(node).get("taints") or ():
