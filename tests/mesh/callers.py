@@ -53,6 +53,21 @@ class Caller:
         self._connection.close()
 
 
+class Kept:
+    """A connection to an echoing service through the caller's own sidecar, kept open."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        assert self.is_open()
+
+    def is_open(self) -> bool:
+        """Whether a word still comes back."""
+        with suppress(ConnectionError):
+            self._connection.sendall(b"word")
+            return self._connection.recv(4) == b"word"
+        return False
+
+
 def is_let_in(identity: ssl.SSLContext, port: int) -> bool:
     """Whether a new connection to an echoing service gets an answer."""
     caller = Caller(identity, port)

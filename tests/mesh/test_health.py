@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from tests.mesh.applications import calling
+from tests.mesh.callers import Kept
 from tests.mesh.load import echo_on, load
 from tests.mesh.mesh import PROGRAMS, Agent, Envoy, eventually, free_ports, listens, program, sidecar
 
@@ -48,9 +49,12 @@ def test_a_critical_instance_leaves_the_endpoints_and_comes_back(fresh_agent: Ag
         local, envoy = stack.enter_context(calling(agent, "a", "echo"))
         eventually(lambda: healthy(envoy) == set(public), "both instances are endpoints")
 
+        kept = [Kept(local) for _ in ports]
         applications[0].close()
         eventually(lambda: healthy(envoy) == {public[1]}, "the critical instance has left")
+        assert [each.is_open() for each in kept].count(True) == 1
         with load(echo_on(local)) as requests:
             requests.goes_on()
         applications[0].enter_context(application(ports[0]))
         eventually(lambda: healthy(envoy) == set(public), "the instance is back")
+        assert [each.is_open() for each in kept].count(True) == 1
