@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from pellucid.localkube.api.status import ApiError
@@ -12,11 +13,20 @@ from pellucid.localkube.api.store import Resources
 from pellucid.localkube.controllers.namespace import initial_namespaces
 from pellucid.localkube.controllers.reading import is_deleting, name_of, namespace_of, spec_of, status_of
 from pellucid.localkube.controllers.running import run_controllers
-from pellucid.localkube.types.kinds import NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS, Resource
+from pellucid.localkube.controllers.volumes import standard_storage_class
+from pellucid.localkube.types.kinds import (
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICE_ACCOUNTS,
+    STORAGE_CLASSES,
+    Resource,
+)
 from pellucid.state.log import Log
 
 Object = dict[str, Any]
 AUTHORITY = "-----BEGIN CERTIFICATE-----"
+VOLUMES = Path("/var/lib/volumes")
 BROKEN_IMAGE = "broken"
 """Pods with this image never become ready."""
 FINISHING_IMAGE = "finishing"
@@ -60,10 +70,11 @@ async def cluster(nodes: int = 1) -> AsyncIterator[Cluster]:
     resources = Resources(Log())
     for namespace in initial_namespaces():
         await resources.create(NAMESPACES, "", namespace)
+    await resources.create(STORAGE_CLASSES, "", standard_storage_class())
     for number in range(nodes):
         await resources.create(NODES, "", node(f"node-{number}"))
     tasks = [
-        asyncio.create_task(run_controllers(resources, AUTHORITY)),
+        asyncio.create_task(run_controllers(resources, AUTHORITY, VOLUMES)),
         asyncio.create_task(act_as_nodes(resources)),
     ]
     try:

@@ -24,7 +24,12 @@ from pellucid.localkube.types.kinds import Resource
 def adoptions(
     view: View, resource: Resource, owner: Object, wanted: Callable[[Object], bool]
 ) -> tuple[Change, ...]:
-    """The patches that make `owner` the controller of the orphans it selects and that are `wanted`."""
+    """The patches that make `owner` the controller of the orphans it selects and that are `wanted`.
+
+    None while it is being deleted: what it leaves behind as orphans stays so.
+    """
+    if is_deleting(owner):
+        return ()
     selector = spec_of(owner).get("selector")
     return tuple(
         Patch(resource, namespace_of(item), name_of(item), _owned(item, owner))

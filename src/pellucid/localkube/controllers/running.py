@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.controllers.controller import Controller
@@ -18,11 +19,15 @@ from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
 from pellucid.localkube.controllers.scheduler import SCHEDULER_CONTROLLER
 from pellucid.localkube.controllers.serviceaccount import service_account_controller
 from pellucid.localkube.controllers.statefulset import STATEFUL_SET_CONTROLLER
+from pellucid.localkube.controllers.volumes import VOLUME_CONTROLLER, claim_controller
 from pellucid.localkube.types.kinds import BUILT_IN, Resource
 
 
-def controllers(authority: str) -> tuple[Controller, ...]:
-    """Every controller; `authority` is the cluster's CA certificate (PEM), given to each namespace."""
+def controllers(authority: str, volumes: Path) -> tuple[Controller, ...]:
+    """Every controller.
+
+    authority: the cluster's CA certificate (PEM), given to each namespace. volumes: where claims get theirs.
+    """
     return (
         NAMESPACE_CONTROLLER,
         service_account_controller(authority),
@@ -33,6 +38,8 @@ def controllers(authority: str) -> tuple[Controller, ...]:
         STATEFUL_SET_CONTROLLER,
         JOB_CONTROLLER,
         CRON_JOB_CONTROLLER,
+        claim_controller(volumes),
+        VOLUME_CONTROLLER,
         ENDPOINTS_CONTROLLER,
         GARBAGE_CONTROLLER,
     )
@@ -44,6 +51,6 @@ def followed() -> tuple[Resource, ...]:
     return tuple(kept.values())
 
 
-async def run_controllers(resources: Resources, authority: str) -> None:
+async def run_controllers(resources: Resources, authority: str, volumes: Path) -> None:
     """Run them until cancelled."""
-    await Loop(resources, controllers(authority), followed(), lambda: datetime.now(UTC)).run()
+    await Loop(resources, controllers(authority, volumes), followed(), lambda: datetime.now(UTC)).run()
