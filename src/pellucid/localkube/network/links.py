@@ -25,10 +25,10 @@ def node_script(plan: AddressPlan, node_count: int) -> str:
     Services' addresses are given a route there too, so that packets for them are made at all and then
     translated.
     """
-    lines = ["link set lo up", "link add node0 type dummy", "link set node0 up"]
+    lines = ["link set lo up", "link add node0 type bridge", "link set node0 up"]
     for index in range(node_count):
         node = plan.node(index)
-        lines += [f"address add {node.v4}/32 dev node0", f"-6 address add {node.v6}/128 dev node0 nodad"]
+        lines += [f"address add {node.v4}/32 dev node0", f"address add {node.v6}/128 dev node0 nodad"]
     first = plan.node(0)
     lines.append(f"address add {plan.dns}/32 dev node0")
     lines.append(f"route add {plan.services_v4} dev node0 src {first.v4}")
@@ -40,10 +40,10 @@ def host_side_script(link: str, pod_pid: int, pod: PodAddresses, node: PodAddres
     return "\n".join(
         (
             f"link add {link} type veth peer name eth0 netns {pod_pid}",
-            f"-6 address add {_GATEWAY_V6}/64 dev {link} nodad",
+            f"address add {_GATEWAY_V6}/64 dev {link} nodad",
             f"link set {link} up",
             f"route add {pod.v4}/32 dev {link} src {node.v4}",
-            f"-6 route add {pod.v6}/128 dev {link} src {node.v6}",
+            f"route add {pod.v6}/128 dev {link} src {node.v6}",
             "",
         )
     )
@@ -55,11 +55,11 @@ def pod_side_script(pod: PodAddresses, node: PodAddresses) -> str:
         (
             "link set lo up",
             f"address add {pod.v4}/32 dev eth0",
-            f"-6 address add {pod.v6}/128 dev eth0 nodad",
+            f"address add {pod.v6}/128 dev eth0 nodad",
             "link set eth0 up",
             f"route add {node.v4}/32 dev eth0 scope link",
             f"route add default via {node.v4} dev eth0 src {pod.v4}",
-            f"-6 route add default via {_GATEWAY_V6} dev eth0 src {pod.v6}",
+            f"route add ::/0 via {_GATEWAY_V6} dev eth0 src {pod.v6}",
             "",
         )
     )

@@ -24,7 +24,7 @@ import msgspec
 
 from pellucid.localkube.node.exec_session import ExecSession, open_exec
 from pellucid.localkube.node.log_file import LogWriter
-from pellucid.localkube.node.oci_config import ContainerSettings, image_layers, oci_config
+from pellucid.localkube.node.oci_config import ContainerSettings, capabilities_of, image_layers, oci_config
 from pellucid.localkube.node.runtime_errors import ContainerFailed, runtime_words
 from pellucid.localkube.node.sandbox import Sandbox
 
@@ -75,6 +75,7 @@ class ContainerRuntime:
         self._directory = directory
         self._name = name
         self._now = now
+        self._available = _own_capabilities()
         self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         remove_leftovers(directory, name)
@@ -86,7 +87,7 @@ class ContainerRuntime:
         """Raises ContainerFailed with the runtime's words."""
         directory = self._directory / "containers" / id
         _lay_out(settings, directory)
-        config = oci_config(settings, directory, sandbox.namespaces(), f"/{self._name}/{id}")
+        config = oci_config(settings, directory, sandbox.namespaces(), f"/{self._name}/{id}", self._available)
         (directory / "config.json").write_bytes(msgspec.json.encode(config))
         log_path.parent.mkdir(parents=True, exist_ok=True)
         log = LogWriter(log_path, self._now)
@@ -203,6 +204,12 @@ def remove_leftovers(directory: Path, name: str) -> None:
                     child.rmdir()
         with contextlib.suppress(OSError):
             cgroup.rmdir()
+
+
+def _own_capabilities() -> frozenset[str]:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    mask = next(line.split()[1] for line in lines if line.startswith("CapBnd:"))
+    return capabilities_of(int(mask, 16))
 
 
 def _lay_out(settings: ContainerSettings, directory: Path) -> None:

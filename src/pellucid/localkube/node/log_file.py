@@ -122,7 +122,7 @@ async def _contents(path: Path, writer: LogWriter | None, options: LogOptions) -
                 yield content
             if appended:
                 continue
-            if os.stat(path).st_ino != os.fstat(file.fileno()).st_ino:  # noqa: ASYNC240
+            if os.stat(path).st_ino != os.fstat(file.fileno()).st_ino:
                 file.close()
                 file = path.open("rb")
                 continue

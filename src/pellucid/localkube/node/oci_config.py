@@ -17,14 +17,17 @@ DEFAULT_CAPABILITIES = (
     "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID",
     "CAP_SYS_CHROOT",
 )  # fmt: skip
-_OTHER_CAPABILITIES = (
-    "CAP_AUDIT_CONTROL", "CAP_AUDIT_READ", "CAP_BLOCK_SUSPEND", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
-    "CAP_DAC_READ_SEARCH", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_LEASE", "CAP_LINUX_IMMUTABLE",
-    "CAP_MAC_ADMIN", "CAP_MAC_OVERRIDE", "CAP_NET_ADMIN", "CAP_NET_BROADCAST", "CAP_PERFMON",
-    "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYSLOG", "CAP_SYS_MODULE", "CAP_SYS_NICE", "CAP_SYS_PACCT",
-    "CAP_SYS_PTRACE", "CAP_SYS_RAWIO", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG",
-    "CAP_WAKE_ALARM",
+CAPABILITIES = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
+    "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
 )  # fmt: skip
+"""In the kernel's order: the n-th is bit n."""
 _MASKED = (
     "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
     "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
@@ -64,15 +67,21 @@ class ContainerSettings(msgspec.Struct, frozen=True):
     cpu_request: int = 0
 
 
-def container_capabilities(settings: ContainerSettings) -> list[str]:
-    """The bounding set: the defaults, plus `add`, minus `drop`; `ALL` stands for every one."""
-    every = (*DEFAULT_CAPABILITIES, *_OTHER_CAPABILITIES)
-    if settings.privileged:
-        return sorted(every)
+def capabilities_of(mask: int) -> frozenset[str]:
+    """The names in a kernel's bit mask, such as `CapBnd` of a process."""
+    return frozenset(name for bit, name in enumerate(CAPABILITIES) if mask >> bit & 1)
+
+
+def container_capabilities(settings: ContainerSettings, available: frozenset[str]) -> list[str]:
+    """The bounding set: the defaults, plus `add`, minus `drop`; `ALL` stands for every one.
+
+    A machine cannot give what it was not given: only those `available` are in it.
+    """
     added = {_capability(name) for name in settings.capabilities_added}
     dropped = {_capability(name) for name in settings.capabilities_dropped}
     base = set() if "CAP_ALL" in dropped else set(DEFAULT_CAPABILITIES) - dropped
-    return sorted(set(every) if "CAP_ALL" in added else base | added)
+    every = settings.privileged or "CAP_ALL" in added
+    return sorted(available if every else available & (base | added))
 
 
 def _capability(name: str) -> str:
@@ -80,10 +89,14 @@ def _capability(name: str) -> str:
 
 
 def oci_config(
-    settings: ContainerSettings, directory: Path, namespaces: dict[str, str], cgroup: str
+    settings: ContainerSettings,
+    directory: Path,
+    namespaces: dict[str, str],
+    cgroup: str,
+    available: frozenset[str],
 ) -> dict[str, Any]:
     """`directory` has `rootfs`, `upper` and `work`; `namespaces` maps those joined to their paths."""
-    capabilities = container_capabilities(settings)
+    capabilities = container_capabilities(settings, available)
     effective = capabilities if settings.user == 0 else []
     return {
         "ociVersion": "1.0.2",

@@ -1,0 +1,482 @@
+"""Runs one pod from its first container to its last.
+
+One task decides and acts, step after step (`decisions` says what, `pod_status` what the API is told); exits,
+probe results and changes of the pod only wake it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from pellucid.localkube.api.status import ApiError
+from pellucid.localkube.images.image import Image, ImageNotAvailable
+from pellucid.localkube.images.image_table import InvalidImageTable
+from pellucid.localkube.images.reference import InvalidImageName
+from pellucid.localkube.network.addresses import AddressesExhausted, PodAddresses
+from pellucid.localkube.network.commands import NetworkCommandFailed
+from pellucid.localkube.node.container_probing import ContainerProbing, PodAccess, run_hook
+from pellucid.localkube.node.container_runtime import Container, ContainerExit
+from pellucid.localkube.node.decisions import Decision, decide, stop_order
+from pellucid.localkube.node.environment import (
+    ConfigurationError,
+    PodFacts,
+    container_environment,
+    service_environment,
+)
+from pellucid.localkube.node.node_parts import NodeParts
+from pellucid.localkube.node.observations import (
+    ContainerObservation,
+    Terminated,
+    Waiting,
+    after_end,
+    after_pull_failure,
+    after_start,
+    back_off,
+)
+from pellucid.localkube.node.oci_config import ContainerSettings, Mount
+from pellucid.localkube.node.pod_settings import container_settings
+from pellucid.localkube.node.pod_status import PodPlace, observations_from, pod_status
+from pellucid.localkube.node.pod_volumes import make_volumes, pod_sources, remove_volumes
+from pellucid.localkube.node.runtime_errors import ContainerFailed
+from pellucid.localkube.node.sandbox import Sandbox, SandboxFailed, SandboxSettings, make_sandbox
+from pellucid.localkube.node.volume_files import VolumeError
+from pellucid.localkube.node.volumes import container_mounts, hosts_file, resolver_file
+from pellucid.localkube.types.kinds import PODS, SERVICES
+
+Object = dict[str, Any]
+_RETRY_S = 2.0
+_REFRESH_S = 60.0
+_CLEAN_UP_S = 5.0
+_MOST_TERMINATION_MESSAGE = 4096
+_log = structlog.get_logger(__name__)
+
+
+class PodWorker:
+    """One pod on this node."""
+
+    def __init__(self, parts: NodeParts, pod: Object) -> None:
+        self._parts = parts
+        self.pod = pod
+        self.containers: dict[str, Container] = {}
+        """Those that run now, by name."""
+        self.sandbox: Sandbox | None = None
+        self.directory = parts.directory / "pods" / pod["metadata"]["uid"]
+        self._observed = observations_from(pod, parts.now())
+        self._addresses: PodAddresses | None = None
+        self._place = PodPlace((parts.network.node.v4, parts.network.node.v6))
+        self._volumes: dict[str, Path] = {}
+        self._probing: dict[str, ContainerProbing] = {}
+        self._wake = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+        self._finished = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        self._told: Object = {}
+        self._removed = False
+
+    # What others do to it
+
+    def update(self, pod: Object) -> None:
+        """The pod changed in the API."""
+        self.pod = pod
+        self._wake.set()
+
+    def forget(self) -> None:
+        """The pod is gone from the API: end everything at once."""
+        self._removed = True
+        self._wake.set()
+
+    def log_path(self, container: str, run: int) -> Path:
+        """The log of a container's n-th run, from 0."""
+        return Path(self.directory, "logs", container, f"{run}.log")
+
+    def observation(self, container: str) -> ContainerObservation | None:
+        """What is known of a container; None if the pod has none of that name."""
+        return self._observed.get(container)
+
+    # The one task
+
+    async def run(self) -> None:
+        """Until the pod is gone. Cancelled, it ends what runs and leaves the pod in the API as it is."""
+        try:
+            while not self._leaving:
+                self._wake.clear()
+                timeout = await self._attempt_step()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(timeout):
+                        await self._wake.wait()
+            await self._stop_containers(0 if self._removed else self._grace())
+            await self._say_status(finished=True)
+            await self._clean_up()
+            await asyncio.to_thread(remove_volumes, self.directory)
+            if not self._removed:
+                await self._delete_from_api()
+        finally:
+            await asyncio.shield(self._clean_up())
+
+    @property
+    def _leaving(self) -> bool:
+        return self._removed or "deletionTimestamp" in self.pod["metadata"]
+
+    async def _attempt_step(self) -> float:
+        try:
+            return await self._step()
+        except VolumeError as problem:
+            await self._parts.events.tell(self.pod, "FailedMount", str(problem), warning=True)
+        except (SandboxFailed, NetworkCommandFailed, AddressesExhausted) as problem:
+            said = f"Failed to create pod sandbox: {problem}"
+            await self._parts.events.tell(self.pod, "FailedCreatePodSandBox", said, warning=True)
+        except (ApiError, OSError) as problem:
+            _log.warning("pod step failed", pod=self.pod["metadata"]["name"], problem=str(problem))
+        await self._say_status()
+        return _RETRY_S
+
+    async def _step(self) -> float:
+        """Do what is to be done now; how long until there may be more, in seconds."""
+        if self._finished:
+            await self._say_status(finished=True)
+            return _REFRESH_S
+        if self._place.started_at is None:
+            self._place = msgspec.structs.replace(self._place, started_at=self._parts.now())
+            await self._say_status()
+        self._volumes = await make_volumes(self._parts, self.pod, self._facts(), self.directory / "volumes")
+        if self.sandbox is None:
+            await self._make_sandbox()
+        decision = decide(self.pod["spec"], self._observed, self._parts.now())
+        if decision.finished:
+            await self._finish()
+            return _REFRESH_S
+        for name in decision.start:
+            if self._leaving:
+                return 0
+            await self._start(name)
+        self._mark_waiting(decision)
+        await self._say_status()
+        return self._until_next()
+
+    def _until_next(self) -> float:
+        decision = decide(self.pod["spec"], self._observed, self._parts.now())
+        if decision.start or decision.finished:
+            return 0
+        if decision.look_again_at is None:
+            return _REFRESH_S
+        return max(0.0, min(_REFRESH_S, (decision.look_again_at - self._parts.now()).total_seconds()))
+
+    def _mark_waiting(self, decision: Decision) -> None:
+        for name in decision.backing_off:
+            one = self._observed[name]
+            if isinstance(one.state, Terminated):
+                metadata = self.pod["metadata"]
+                seconds = int(back_off(one.ends).total_seconds())
+                said = (
+                    f"back-off {_duration(seconds)} restarting failed container={name} "
+                    f"pod={metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+                )
+                self._observe(msgspec.structs.replace(one, state=Waiting("CrashLoopBackOff", said)))
+                self._later(self._tell_back_off(name))
+
+    async def _tell_back_off(self, name: str) -> None:
+        metadata = self.pod["metadata"]
+        place = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        said = f"Back-off restarting failed container {name} in pod {place}"
+        await self._tell("BackOff", said, name, warning=True)
+
+    # Namespaces
+
+    async def _make_sandbox(self) -> None:
+        spec, metadata = self.pod["spec"], self.pod["metadata"]
+        host_network = bool(spec.get("hostNetwork"))
+        hostname = "" if host_network else (spec.get("hostname") or metadata["name"])[:63]
+        settings = SandboxSettings(hostname, host_network, bool(spec.get("shareProcessNamespace")))
+        sandbox = await make_sandbox(settings)
+        try:
+            if not host_network:
+                self._addresses = await self._parts.network.attach(sandbox.pid)
+        except BaseException:
+            await sandbox.remove()
+            raise
+        self.sandbox = sandbox
+        own = self._addresses or self._parts.network.node
+        self._place = msgspec.structs.replace(self._place, pod_ips=(own.v4, own.v6))
+        etc = self.directory / "etc"
+        etc.mkdir(parents=True, exist_ok=True)
+        (etc / "hosts").write_text(hosts_file(self.pod, self._place.pod_ips))
+        (etc / "hostname").write_text(f"{hostname or self._parts.name}\n")
+        machine = Path("/etc/resolv.conf").read_text()  # noqa: ASYNC240
+        resolver = resolver_file(self.pod, str(self._parts.network.plan.dns), machine)
+        (etc / "resolv.conf").write_text(resolver)
+
+    async def _clean_up(self) -> None:
+        for container in tuple(self.containers.values()):
+            await self._parts.runtime.kill(container)
+        if self._background:
+            _, unfinished = await asyncio.wait(self._background, timeout=_CLEAN_UP_S)
+            for task in unfinished:
+                task.cancel()
+        await self._drop_sandbox()
+
+    async def _drop_sandbox(self) -> None:
+        if self.sandbox is not None:
+            await self.sandbox.remove()
+            self.sandbox = None
+        if self._addresses is not None:
+            self._parts.network.detach(self._addresses)
+            self._addresses = None
+
+    # Containers
+
+    async def _start(self, name: str) -> None:
+        container, one = self._spec_of(name), self._observed[name]
+        now = self._parts.now()
+        try:
+            image = self._parts.images.find(container["image"])
+        except (ImageNotAvailable, InvalidImageName, InvalidImageTable) as problem:
+            await self._pull_failed(one, container["image"], problem)
+            return
+        part = self._part(name)
+        said = f'Container image "{container["image"]}" already present on machine'
+        self._later(self._parts.events.tell(self.pod, "Pulled", said, part=part))
+        try:
+            settings = self._settings(container, image)
+        except (ConfigurationError, VolumeError, ValueError) as problem:
+            waiting = Waiting("CreateContainerConfigError", str(problem))
+            retry = now + back_off(2)
+            self._observe(msgspec.structs.replace(one, state=waiting, retry_at=retry))
+            await self._tell("Failed", f"Error: {problem}", name, warning=True)
+            return
+        assert self.sandbox is not None
+        id = uuid.uuid4().hex + uuid.uuid4().hex
+        log_path = self.log_path(name, one.restart_count + 1 if one.runs else 0)
+        try:
+            started = await self._parts.runtime.start(id, settings, self.sandbox, log_path)
+        except ContainerFailed as problem:
+            said = f"failed to create containerd task: failed to create shim task: {problem}"
+            end = Terminated(problem.exit_code, "StartError", now, now, f"runc://{id}", said)
+            self._observe(after_end(one, end))
+            await self._tell("Failed", f"Error: {said}", name, warning=True)
+            return
+        self.containers[name] = started
+        self._observe(after_start(one, f"runc://{id}", image.id, started.started_at))
+        self._later(self._tell("Created", f"Created container {name}", name))
+        self._later(self._tell("Started", f"Started container {name}", name))
+        started.exit.add_done_callback(lambda exit: self._ended(name, started, exit.result()))
+        older = self.log_path(name, self._observed[name].restart_count - 2)
+        older.unlink(missing_ok=True)
+        if hook := (container.get("lifecycle") or {}).get("postStart"):
+            self._later(self._post_start(name, hook))
+        self._begin_probing(name, container)
+
+    async def _pull_failed(self, one: ContainerObservation, image: str, problem: Exception) -> None:
+        said = str(problem)
+        if isinstance(problem, InvalidImageName):
+            self._observe(after_pull_failure(one, "InvalidImageName", said, self._parts.now()))
+            await self._tell("InspectFailed", said, one.name, warning=True)
+            return
+        first = one.pull_failures == 0
+        reason = "ErrImagePull" if first else "ImagePullBackOff"
+        shown = said if first else f'Back-off pulling image "{image}": ErrImagePull: {said}'
+        self._observe(after_pull_failure(one, reason, shown, self._parts.now()))
+        await self._tell("Failed", f'Failed to pull image "{image}": {said}', one.name, warning=True)
+
+    def _settings(self, container: Object, image: Image) -> ContainerSettings:
+        namespace = self.pod["metadata"]["namespace"]
+        services = [
+            one
+            for one in self._parts.resources.select(SERVICES)[1]
+            if (
+                one["metadata"]["namespace"] == namespace and self.pod["spec"].get("enableServiceLinks", True)
+            )
+            or (one["metadata"]["namespace"], one["metadata"]["name"]) == ("default", "kubernetes")
+        ]
+        hostname = {"HOSTNAME": self.pod["spec"].get("hostname") or self.pod["metadata"]["name"]}
+        inherited = {**image.environment, **hostname, **service_environment(services)}
+        sources = pod_sources(self._parts, namespace)
+        environment = container_environment(self.pod, container, self._facts(), sources, inherited)
+        mounts = container_mounts(container, self._volumes, environment)
+        taken = {mount.destination for mount in mounts}
+        own = [mount for mount in self._own_mounts(container) if mount.destination not in taken]
+        return container_settings(self.pod, container, image, environment, (*own, *mounts))
+
+    def _own_mounts(self, container: Object) -> list[Mount]:
+        etc = self.directory / "etc"
+        message = self.directory / "termination" / container["name"]
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.write_bytes(b"")
+        message.chmod(0o666)
+        mounts = [Mount(str(etc / name), f"/etc/{name}") for name in ("hosts", "hostname", "resolv.conf")]
+        place = container.get("terminationMessagePath") or "/dev/termination-log"
+        return [*mounts, Mount(str(message), place)]
+
+    def _ended(self, name: str, container: Container, exit: ContainerExit) -> None:
+        if (probing := self._probing.pop(name, None)) is not None:
+            probing.stop()
+        reason = "OOMKilled" if exit.out_of_memory else "Error" if exit.code else "Completed"
+        message = self._termination_message(name, exit.code)
+        end = Terminated(
+            exit.code,
+            reason,
+            exit.started_at,
+            exit.finished_at,
+            f"runc://{container.id}",
+            message,
+            exit.signal,
+        )
+        self._observe(after_end(self._observed[name], end))
+        self.containers.pop(name, None)
+        self._later(self._parts.runtime.remove(container))
+        self._wake.set()
+
+    def _termination_message(self, name: str, code: int) -> str:
+        message = ""
+        with contextlib.suppress(OSError):
+            path = self.directory / "termination" / name
+            message = path.read_bytes()[:_MOST_TERMINATION_MESSAGE].decode(errors="replace")
+        if (
+            not message
+            and code
+            and self._spec_of(name).get("terminationMessagePolicy") == "FallbackToLogsOnError"
+        ):
+            with contextlib.suppress(OSError):
+                records = self.log_path(name, self._observed[name].restart_count).read_bytes().splitlines()
+                lines = [record.split(b" ", 3)[-1].decode(errors="replace") for record in records[-80:]]
+                message = "\n".join(lines)[-2048:]
+        return message
+
+    def _begin_probing(self, name: str, container: Object) -> None:
+        probing = ContainerProbing(
+            container,
+            self._access(),
+            on_change=lambda: self._probed(name),
+            on_unhealthy=lambda kind, said: self._unhealthy(name, kind, said),
+        )
+        self._probing[name] = probing
+        probing.start()
+        self._probed(name)
+
+    def _probed(self, name: str) -> None:
+        probing, one = self._probing.get(name), self._observed[name]
+        if probing is not None and one.running:
+            self._observe(msgspec.structs.replace(one, started=probing.started, ready=probing.ready))
+            self._wake.set()
+
+    async def _unhealthy(self, name: str, kind: str, said: str) -> None:
+        await self._tell("Unhealthy", f"{kind} probe failed: {said}", name, warning=True)
+        if kind in ("Liveness", "Startup"):
+            message = f"Container {name} failed {kind.lower()} probe, will be restarted"
+            await self._tell("Killing", message, name)
+            self._later(self._stop(name, self._probe_grace(name, kind)))
+
+    def _probe_grace(self, name: str, kind: str) -> float:
+        probe = self._spec_of(name).get(f"{kind.lower()}Probe") or {}
+        return float(probe.get("terminationGracePeriodSeconds", self._grace()))
+
+    async def _post_start(self, name: str, hook: Object) -> None:
+        if problem := await run_hook(hook, self._spec_of(name), self._access()):
+            await self._tell("FailedPostStartHook", f"PostStartHook failed: {problem}", name, warning=True)
+            await self._stop(name, self._grace())
+
+    # The end
+
+    async def _finish(self) -> None:
+        """Nothing will be started again: end sidecars, then give the namespaces back."""
+        await self._stop_containers(self._grace())
+        self._finished = True
+        await self._say_status(finished=True)
+        await self._drop_sandbox()
+
+    async def _stop_containers(self, grace: float) -> None:
+        for group in stop_order(self.pod["spec"], self._observed):
+            for name in group:
+                self._later(self._tell("Killing", f"Stopping container {name}", name))
+            await asyncio.gather(*(self._stop(name, grace) for name in group))
+
+    async def _stop(self, name: str, grace: float) -> None:
+        container = self.containers.get(name)
+        if container is None:
+            return
+        try:
+            async with asyncio.timeout(grace):
+                hook = (self._spec_of(name).get("lifecycle") or {}).get("preStop")
+                if hook and (problem := await run_hook(hook, self._spec_of(name), self._access())):
+                    await self._tell(
+                        "FailedPreStopHook", f"PreStopHook failed: {problem}", name, warning=True
+                    )
+                container.signal(signal.SIGTERM)
+                await asyncio.shield(container.exit)
+        except TimeoutError:
+            await self._parts.runtime.kill(container)
+
+    def _grace(self) -> float:
+        asked = self.pod["metadata"].get("deletionGracePeriodSeconds")
+        return float(
+            asked if asked is not None else self.pod["spec"].get("terminationGracePeriodSeconds", 30)
+        )
+
+    async def _delete_from_api(self) -> None:
+        metadata = self.pod["metadata"]
+        with contextlib.suppress(ApiError):
+            await self._parts.resources.delete(
+                PODS, metadata["namespace"], metadata["name"], grace_seconds=0, uid=metadata["uid"]
+            )
+
+    # Telling
+
+    async def _say_status(self, *, finished: bool = False) -> None:
+        over = finished and not any(one.running for one in self._observed.values())
+        status = pod_status(self.pod, self._observed, self._place, self._parts.now(), finished=over)
+        if status == self._told or self._removed:
+            return
+        metadata = self.pod["metadata"]
+        try:
+            self.pod = await self._parts.resources.patch(
+                PODS, metadata["namespace"], metadata["name"], {"status": status}, subresource="status"
+            )
+            self._told = status
+        except ApiError as problem:
+            if problem.code != 404:
+                raise
+
+    async def _tell(self, reason: str, message: str, container: str, *, warning: bool = False) -> None:
+        part = self._part(container)
+        await self._parts.events.tell(self.pod, reason, message, warning=warning, part=part)
+
+    def _observe(self, one: ContainerObservation) -> None:
+        self._observed[one.name] = one
+
+    def _later(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _facts(self) -> PodFacts:
+        capacity = self._parts.capacity
+        return PodFacts(self._place.pod_ips, self._place.host_ips[:1], capacity["cpu"], capacity["memory"])
+
+    def _access(self) -> PodAccess:
+        return PodAccess(
+            self._place.pod_ips[0] if self._place.pod_ips else "127.0.0.1",
+            self._parts.runtime,
+            self.containers,
+        )
+
+    def _spec_of(self, name: str) -> Object:
+        spec = self.pod["spec"]
+        every = (*spec["containers"], *(spec.get("initContainers") or ()))
+        found: Object = next(container for container in every if container["name"] == name)
+        return found
+
+    def _part(self, name: str) -> str:
+        inits = self.pod["spec"].get("initContainers") or ()
+        kind = "initContainers" if any(one["name"] == name for one in inits) else "containers"
+        return f"spec.{kind}{{{name}}}"
+
+
+def _duration(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes}m{rest}s" if minutes else f"{seconds}s"

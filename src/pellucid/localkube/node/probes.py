@@ -1,0 +1,139 @@
+"""One probe of a container, and the rhythm of probing.
+
+Source: Kubernetes documentation, "Configure Liveness, Readiness and Startup Probes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+Object = dict[str, Any]
+RunCommand = Callable[[list[str]], Awaitable[tuple[int, str]]]
+_LONGEST_BODY = 10 * 1024
+
+
+class ProbeOutcome(msgspec.Struct, frozen=True):
+    """Whether it succeeded, and what to say if not."""
+
+    succeeded: bool
+    message: str = ""
+
+
+class ProbeTarget(msgspec.Struct, frozen=True):
+    """Where a probe goes: the pod's address, its container's named ports, and how to run a command there."""
+
+    address: str
+    ports: dict[str, int]
+    run: RunCommand
+
+
+async def probe_once(probe: Object, target: ProbeTarget) -> ProbeOutcome:
+    """Never raises for a probe that fails."""
+    limit = probe.get("timeoutSeconds", 1)
+    try:
+        async with asyncio.timeout(limit):
+            return await _probe(probe, target)
+    except TimeoutError:
+        if "exec" in probe:
+            return ProbeOutcome(False, f"command timed out after {limit}s")
+        return ProbeOutcome(False, "context deadline exceeded")
+    except (OSError, ValueError, EOFError) as problem:
+        return ProbeOutcome(False, str(problem))
+
+
+async def _probe(probe: Object, target: ProbeTarget) -> ProbeOutcome:
+    if "exec" in probe:
+        code, output = await target.run(list(probe["exec"]["command"]))
+        return ProbeOutcome(code == 0, output)
+    if "httpGet" in probe:
+        return await http_get(probe["httpGet"], target)
+    if "tcpSocket" in probe:
+        action = probe["tcpSocket"]
+        host = action.get("host") or target.address
+        _, writer = await asyncio.open_connection(host, port_number(action["port"], target.ports))
+        writer.close()
+        return ProbeOutcome(True)
+    if "grpc" in probe:
+        return await _grpc(probe["grpc"], target)
+    return ProbeOutcome(True)
+
+
+def port_number(port: int | str, named: dict[str, int]) -> int:
+    """Raises ValueError on a name that no port of the container has."""
+    if isinstance(port, int) or port.isdigit():
+        return int(port)
+    if port not in named:
+        raise ValueError(f"couldn't find port: {port}")
+    return named[port]
+
+
+async def http_get(action: Object, target: ProbeTarget) -> ProbeOutcome:
+    """Status 200 to 399 succeeds. Certificates are not checked. Raises OSError, ValueError, EOFError."""
+    host = action.get("host") or target.address
+    port = port_number(action["port"], target.ports)
+    reader, writer = await asyncio.open_connection(host, port, ssl=_encryption(action), limit=_LONGEST_BODY)
+    try:
+        writer.write(_request(action, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+        words = (await reader.readline()).split(maxsplit=2)
+        if len(words) < 2 or not words[0].startswith(b"HTTP/"):
+            raise ValueError("malformed HTTP response")
+        code = int(words[1])
+        return ProbeOutcome(200 <= code < 400, f"HTTP probe failed with statuscode: {code}")
+    finally:
+        writer.close()
+
+
+def _request(action: Object, authority: str) -> bytes:
+    path = action.get("path") or "/"
+    given = {header["name"].lower(): header for header in action.get("httpHeaders") or ()}
+    headers = {"Host": authority, "User-Agent": "kube-probe/1.30", "Accept": "*/*", "Connection": "close"}
+    lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in given]
+    lines += [f"{header['name']}: {header['value']}" for header in given.values()]
+    path = path if path.startswith("/") else f"/{path}"
+    return "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
+
+
+def _encryption(action: Object) -> ssl.SSLContext | None:
+    if action.get("scheme", "HTTP").upper() != "HTTPS":
+        return None
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _grpc(action: Object, target: ProbeTarget) -> ProbeOutcome:
+    import grpc.aio
+
+    service = (action.get("service") or "").encode()
+    request = b"\x0a" + bytes([len(service)]) + service if service else b""
+    host = f"[{target.address}]" if ":" in target.address else target.address
+    async with grpc.aio.insecure_channel(f"{host}:{action['port']}") as channel:
+        try:
+            answer = await channel.unary_unary("/grpc.health.v1.Health/Check")(request)
+        except grpc.aio.AioRpcError as problem:
+            return ProbeOutcome(False, f"service unhealthy (responded with {problem.code().name!r})")
+    return ProbeOutcome(answer == b"\x08\x01", 'service unhealthy (responded with "NOT_SERVING")')
+
+
+async def keep_probing(
+    probe: Object, target: ProbeTarget, report: Callable[[bool, str], Awaitable[None]]
+) -> None:
+    """Probe for ever; report whenever as many in a row as the thresholds ask agree on something new."""
+    await asyncio.sleep(probe.get("initialDelaySeconds", 0))
+    verdict: bool | None = None
+    in_a_row, last = 0, True
+    while True:
+        outcome = await probe_once(probe, target)
+        in_a_row = in_a_row + 1 if outcome.succeeded == last else 1
+        last = outcome.succeeded
+        needed = probe.get("successThreshold", 1) if last else probe.get("failureThreshold", 3)
+        if in_a_row >= needed and verdict != last:
+            verdict = last
+            await report(last, outcome.message)
+        await asyncio.sleep(probe.get("periodSeconds", 10))
