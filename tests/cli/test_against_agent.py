@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Result
+from tests.self_signed import self_signed
 
 PROGRAM = str(Path(sys.executable).with_name("pellucid"))
 READY = "agent running!"
@@ -247,6 +249,38 @@ def test_a_reload_brings_in_what_files_now_say(tmp_path: Path) -> None:
         assert agent("catalog", "services").out == "api\nconsul\n"
 
 
+def test_a_reload_takes_over_settings_and_renewed_certificates(tmp_path: Path) -> None:
+    settings, https = tmp_path / "settings.hcl", free_ports(1)[0]
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+
+    def renew_certificate() -> str:
+        made = self_signed("localhost")
+        certificate.write_bytes(made.certificate)
+        key.write_bytes(made.key)
+        return made.certificate.decode()
+
+    def shown_certificate() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", https))
+
+    settings.write_text('node_meta { rack = "1" }')
+    first = renew_certificate()
+    tls = f'-hcl=ports {{ https = {https} }} cert_file = "{certificate}" key_file = "{key}"'
+    with running("-dev", tls, f"-config-file={settings}") as agent:
+        assert shown_certificate() == first
+        settings.write_text('node_meta { rack = "2" }')
+        second = renew_certificate()
+        assert agent("reload").code == 0
+        assert shown_certificate() == second
+        assert agent("catalog", "nodes", "-node-meta=rack=2").out.count("127.0.0.1") == 1
+        settings.write_text('node_meta { rack = "3" } log_file = "/proc/none/log"')
+        assert "log_file: cannot write /proc/none/log" in agent("reload").err
+        key.write_text("spoilt")
+        settings.write_text('node_meta { rack = "3" }')
+        assert "cert_file, key_file or ca_file cannot be used" in agent("reload").err
+        assert shown_certificate() == second
+        assert agent("catalog", "nodes", "-node-meta=rack=2").out.count("127.0.0.1") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -254,6 +288,7 @@ def test_a_reload_brings_in_what_files_now_say(tmp_path: Path) -> None:
         (["-dev", "extra"], "==> Unexpected extra arguments: ['extra']"),
         (["-dev", "-hcl", "ports { htp = 1 }"], "==> failed to parse -hcl fragment 1: 1 error occurred:"),
         (["-dev", "-hcl", "acl { enabled = true }"], "==> -hcl fragment 1: acl.enabled = true is refused"),
+        (["-dev", "-log-file=/proc/none/log"], "==> log_file: cannot write /proc/none/log: No such file"),
         (["-dev", "-config-file=/none"], "==> config: Open failed on /none: no such file or directory"),
     ],
 )
@@ -261,6 +296,11 @@ def test_an_agent_that_cannot_start_says_why(words: list[str], text: str) -> Non
     done = subprocess.run([PROGRAM, "agent", *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert text in done.stderr
+
+
+def test_a_process_id_that_cannot_be_kept_is_said() -> None:
+    with pytest.raises(pytest.fail.Exception, match="pid_file: cannot write /proc/none/pid: No such file"):
+        start("-dev", "-pid-file=/proc/none/pid")
 
 
 def test_the_program_answers_to_a_link_named_consul(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from pellucid.health.machine import HealthSettings
 from pellucid.health.results import CheckKey, CheckReport, CheckResult
 from pellucid.health.runner import MAX_NETWORK_PROBES, MAX_SCRIPT_PROBES, CheckRunner, UnknownTtlCheck
 from pellucid.model.checks import CheckDefinition, CheckStatus
@@ -247,3 +248,11 @@ async def test_updates_of_a_ttl_check_do_not_pile_up() -> None:
     for _ in range(1000):
         runner.update_ttl(KEY, PASSING, "")
     assert len(runner._wakes) == 1
+
+
+async def test_new_settings_hold_for_checks_that_run_already() -> None:
+    subject = Subject()
+    subject.runner.start(check(interval_ns=0, ttl_ns=30 * SECOND))
+    subject.runner.reload(HealthSettings(discard_check_output=True))
+    subject.runner.update_ttl(KEY, PASSING, "all is well")
+    assert subject.reports.get_nowait() == CheckReport(KEY, PASSING, "")

@@ -167,9 +167,8 @@ RELOADABLE = (
     "dns",
     "logging",
     "node_meta",
-    "tls",
 )
-"""The parts that SIGHUP and `reload` change without a restart."""
+"""The parts that a reload changes without a restart; the files that `tls` names are read again as well."""
 
 
 def reloaded(running: AgentConfiguration, wanted: AgentConfiguration) -> AgentConfiguration:

@@ -71,6 +71,10 @@ class HealthChecks:
             for subscription in self._aliases.values():
                 subscription.close()
 
+    def reload(self, settings: HealthSettings) -> None:
+        """Treat results by other settings from now on."""
+        self._runner.reload(settings)
+
     def reported(self, check_id: str, status: CheckStatus, output: str) -> None:
         """A client said how a TTL check stands; its time to live begins anew."""
         try:

@@ -40,10 +40,12 @@ def bind_dns(what: str, addresses: Iterable[ListenAddress]) -> list[Listener]:
     return listeners
 
 
-async def open_http(server: HttpServer, configuration: AgentConfiguration) -> None:
+async def open_http(
+    server: HttpServer, configuration: AgentConfiguration, certificate: ConfiguredCertificate | None
+) -> None:
     """Listen for HTTP and HTTPS. Raises ConfigurationError naming the address that could not be had."""
     listeners = configuration.listeners
-    tls = https_context(configuration.tls) if listeners.https else None
+    tls = certificate.context if certificate else None
     places = [(address, None) for address in listeners.http] + [(address, tls) for address in listeners.https]
     for address, context in places:
         try:
@@ -56,10 +58,21 @@ async def open_http(server: HttpServer, configuration: AgentConfiguration) -> No
             raise _cannot_listen("HTTP", address, error) from error
 
 
-def open_xds(server: AdsServer, configuration: AgentConfiguration, certificates: Certificates) -> None:
-    """Listen for xDS. Raises ConfigurationError naming the address that could not be had."""
+def open_xds(
+    server: AdsServer,
+    configuration: AgentConfiguration,
+    certificate: ConfiguredCertificate | None,
+    certificates: Certificates,
+) -> None:
+    """Listen for xDS: beyond this machine with the configured certificate, else one of the mesh's.
+
+    Raises ConfigurationError naming the address that could not be had."""
     for address in configuration.listeners.grpc:
-        credentials = None if address.is_local else xds_credentials(configuration, certificates)
+        credentials = None
+        if not address.is_local:
+            credentials = (
+                certificate.credentials() if certificate else _mesh_credentials(configuration, certificates)
+            )
         try:
             if address.unix_path:
                 _clear_socket(Path(address.unix_path))
@@ -72,8 +85,42 @@ def open_xds(server: AdsServer, configuration: AgentConfiguration, certificates:
             raise _cannot_listen("xDS", address, error) from error
 
 
-def https_context(tls: Tls) -> ssl.SSLContext:
-    """The server side of HTTPS. Raises ConfigurationError naming the file that cannot be used."""
+class ConfiguredCertificate:
+    """The certificate that the configuration names, for HTTPS and for xDS beyond this machine."""
+
+    def __init__(self, tls: Tls) -> None:
+        """Raises ConfigurationError naming the file that cannot be used."""
+        self._tls = tls
+        self._pair = _pair(tls)
+        self.context = _https_context(tls)
+        """The server side of HTTPS."""
+
+    def renew(self) -> None:
+        """Show new connections what the files hold by now.
+
+        Raises ConfigurationError, and then nothing has changed.
+        """
+        _https_context(self._tls)
+        self._pair = _pair(self._tls)
+        self.context.load_cert_chain(self._tls.cert_file, self._tls.key_file)
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """The server side of xDS."""
+
+        def current() -> grpc.ServerCertificateConfiguration:
+            return grpc.ssl_server_certificate_configuration([self._pair])
+
+        return grpc.dynamic_ssl_server_credentials(current(), current)
+
+
+def _pair(tls: Tls) -> tuple[bytes, bytes]:
+    try:
+        return Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cert_file or key_file cannot be used: {error}") from error
+
+
+def _https_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -84,15 +131,6 @@ def https_context(tls: Tls) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"cert_file, key_file or ca_file cannot be used: {error}") from error
     return context
-
-
-def xds_credentials(configuration: AgentConfiguration, certificates: Certificates) -> grpc.ServerCredentials:
-    """The certificate of the xDS listeners that other machines reach."""
-    if configuration.tls.cert_file:
-        chain = Path(configuration.tls.cert_file).read_bytes()
-        key = Path(configuration.tls.key_file).read_bytes()
-        return grpc.ssl_server_credentials([(key, chain)])
-    return _mesh_credentials(configuration, certificates)
 
 
 def _mesh_credentials(

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from pellucid.agent.configuration import Logging
+from pellucid.agent.configuration_sources import ConfigurationError
 
 LEVELS = {
     "TRACE": logging.DEBUG,
@@ -39,22 +40,33 @@ _BEFORE: list[Any] = [
 
 
 def set_up(settings: Logging) -> None:
-    """Send every log line where the settings say. May be called again with other settings."""
+    """Send every log line where the settings say. May be called again with other settings.
+
+    Raises ConfigurationError when the file cannot be written, and then nothing has changed.
+    """
+    handler = _handler(settings)
     structlog.configure(
         processors=[*_BEFORE, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler: logging.Handler = logging.StreamHandler(sys.stdout)
-    if settings.file:
-        Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(settings.file)
-    handler.setFormatter(_formatter(as_json=settings.json, colors=not settings.file and sys.stdout.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler, *(h for h in root.handlers if isinstance(h, _Watcher))]
     root.setLevel(LEVELS[settings.level])
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _handler(settings: Logging) -> logging.Handler:
+    handler: logging.Handler = logging.StreamHandler(sys.stdout)
+    if settings.file:
+        try:
+            Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(settings.file)
+        except OSError as error:
+            raise ConfigurationError(f"log_file: cannot write {settings.file}: {error.strerror}") from error
+    handler.setFormatter(_formatter(as_json=settings.json, colors=not settings.file and sys.stdout.isatty()))
+    return handler
 
 
 async def lines(level: str, as_json: bool) -> AsyncIterator[bytes]:

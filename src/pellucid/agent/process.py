@@ -30,7 +30,7 @@ from pellucid.agent.configuration import AgentConfiguration, reloaded
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.file_definitions import defined_changes, undefined_changes
 from pellucid.agent.health_checks import HealthChecks
-from pellucid.agent.listening import bind_dns, open_http, open_xds
+from pellucid.agent.listening import ConfiguredCertificate, bind_dns, open_http, open_xds
 from pellucid.agent.measurements import Measurements
 from pellucid.agent.own_node import node_id, own_node_changes
 from pellucid.agent.room_settings import (
@@ -76,8 +76,8 @@ def run(configuration: AgentConfiguration, reread: Reread | None = None) -> int:
 
     reread: reads the configuration anew for a reload; without it a reload changes nothing.
     """
-    log_output.set_up(configuration.logging)
     try:
+        log_output.set_up(configuration.logging)
         uvloop.run(Agent(configuration, reread).serve())
     except (ConfigurationError, StorageError, CaConfigurationError) as error:
         print(f"==> {error}", file=sys.stderr)
@@ -93,6 +93,8 @@ class Agent:
         self._reread = reread or (lambda: configuration)
         self._stop = asyncio.Event()
         self._node_id = node_id(configuration)
+        tls = configuration.tls
+        self._certificate = ConfiguredCertificate(tls) if tls.cert_file else None
 
     async def serve(self) -> None:
         """Start, serve until told to stop, stop. Raises ConfigurationError, StorageError."""
@@ -108,26 +110,28 @@ class Agent:
             self._log = log
             await log.commit(own_node_changes(own_node(configuration, self._node_id)))
             await log.commit(defined_changes(configuration, log.head))
-            health = HealthChecks(log, engine, configuration.node_name, health_settings(configuration))
+            self._health = HealthChecks(log, engine, configuration.node_name, health_settings(configuration))
             ads = AdsServer(Topics(engine, refs, resource), XdsAdmission(engine))
-            open_xds(ads, configuration, certificates)
+            open_xds(ads, configuration, self._certificate, certificates)
             self._dns = DnsServer(MeshView(engine), dns_settings(configuration))
             self._mesh_dns = DnsServer(MeshView(engine), mesh_dns_settings(configuration))
             dns_listeners = bind_dns("DNS", configuration.listeners.dns)
             mesh_dns_listeners = bind_dns(
                 "mesh DNS (pellucid.mesh_dns_port)", configuration.listeners.mesh_dns
             )
-            app = App(self._api_context(log, engine, certificates, health, ads), SystemRandom())
+            self._api = self._api_context(log, engine, certificates, ads)
+            app = App(self._api, SystemRandom())
             http = HttpServer(
                 app, Limits(connections_per_client=configuration.http.max_connections_per_client)
             )
-            await open_http(http, configuration)
+            await open_http(http, configuration, self._certificate)
             await ads.start()
+            _write_pid_file(configuration.pid_file)
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(engine.run(), name="engine"),
                     tasks.create_task(certificates.run(), name="certificates"),
-                    tasks.create_task(health.run(), name="health checks"),
+                    tasks.create_task(self._health.run(), name="health checks"),
                     tasks.create_task(self._dns.serve(dns_listeners), name="dns"),
                     tasks.create_task(self._mesh_dns.serve(mesh_dns_listeners), name="mesh dns"),
                 ]
@@ -148,14 +152,21 @@ class Agent:
     async def reload(self) -> None:
         """Read the configuration anew and take over what may change while running.
 
-        Raises ConfigurationError, and then nothing has changed.
+        Raises ConfigurationError and StorageError, and then the mesh is as it was.
         """
         wanted = reloaded(self.configuration, self._reread())
-        gone = undefined_changes(wanted, self._log.head)
-        defined = defined_changes(wanted, self._log.head)
-        await self._log.commit((*gone, *defined))
-        self.configuration = wanted
+        changes = (
+            *own_node_changes(own_node(wanted, self._node_id)),
+            *undefined_changes(wanted, self._log.head),
+            *defined_changes(wanted, self._log.head),
+        )
+        if self._certificate:
+            self._certificate.renew()
         log_output.set_up(wanted.logging)
+        await self._log.commit(changes)
+        self.configuration = wanted
+        self._api.settings = http_settings(wanted)
+        self._health.reload(health_settings(wanted))
         self._dns.reload(dns_settings(wanted))
         self._mesh_dns.reload(mesh_dns_settings(wanted))
         for warning in wanted.warnings:
@@ -170,7 +181,7 @@ class Agent:
         return engine
 
     def _api_context(
-        self, log: Log, engine: Engine, certificates: Certificates, health: HealthChecks, ads: AdsServer
+        self, log: Log, engine: Engine, certificates: Certificates, ads: AdsServer
     ) -> ApiContext:
         configuration = self.configuration
         return ApiContext(
@@ -182,7 +193,7 @@ class Agent:
             new_id=lambda: str(uuid.uuid4()),
             settings=http_settings(configuration),
             metrics=Measurements(log, engine, ads, configuration.telemetry.metrics_prefix),
-            ttl_checks=health,
+            ttl_checks=self._health,
             reload=self._reload_over_http,
             leave=self._leave,
             log_lines=log_output.lines,
@@ -214,8 +225,6 @@ class Agent:
         print(READY, flush=True)
         for warning in configuration.warnings:
             logger.warning(warning)
-        if configuration.pid_file:
-            Path(configuration.pid_file).write_text(f"{os.getpid()}\n")
 
     @contextlib.contextmanager
     def _signals(self, tasks: asyncio.TaskGroup):  # type: ignore[no-untyped-def]
@@ -246,3 +255,11 @@ def _engine_of(configuration: AgentConfiguration) -> MemoryEngine | SqliteEngine
     if not configuration.data_dir:
         return MemoryEngine()
     return SqliteEngine(Path(configuration.data_dir), MESH_TABLES)
+
+
+def _write_pid_file(file: str) -> None:
+    if file:
+        try:
+            Path(file).write_text(f"{os.getpid()}\n")
+        except OSError as error:
+            raise ConfigurationError(f"pid_file: cannot write {file}: {error.strerror}") from error

@@ -51,7 +51,8 @@ class CheckMachine:
     ) -> None:
         """rng: spreads first runs and held-back reports. published: what readers see of this check now."""
         self.definition = definition
-        self._settings = settings
+        self.settings = settings
+        """May be replaced by others at any time."""
         self._rng = rng
         self.published = published
         """What was last handed out to be published."""
@@ -113,7 +114,7 @@ class CheckMachine:
 
     def settle(self, result: CheckResult, now: float) -> list[Action]:
         """Take a result that stands at once."""
-        output = "" if self._settings.discard_check_output else result.output
+        output = "" if self.settings.discard_check_output else result.output
         self.latest = Report(result.status, output)
         self._watch_for_removal(result.status, now)
         if result.status != self.published.status:
@@ -121,10 +122,10 @@ class CheckMachine:
         if output == self.published.output:
             self._output_due_at = inf
             return []
-        if self._settings.check_update_interval_s == 0:
+        if self.settings.check_update_interval_s == 0:
             return self._publish()
         if self._output_due_at == inf:
-            self._output_due_at = now + self._settings.check_update_interval_s * (0.5 + self._rng.random())
+            self._output_due_at = now + self.settings.check_update_interval_s * (0.5 + self._rng.random())
         return []
 
     def _publish(self) -> list[Action]:

@@ -96,6 +96,12 @@ class CheckRunner:
         running = self._running[key] = _RunningCheck(key, machine)
         self._schedule(running)
 
+    def reload(self, settings: HealthSettings) -> None:
+        """Treat results by other settings from now on, also of checks that run already."""
+        self._settings = settings
+        for running in self._running.values():
+            running.machine.settings = settings
+
     def stop(self, key: CheckKey) -> None:
         """Stop a check, and a probe of it that is under way; nothing is reported of it any more."""
         running = self._running.pop(key, None)
