@@ -41,7 +41,9 @@ class ServiceProxy:
     def tables(self, version: int) -> str:
         """Both tables of an address family, as `iptables-restore` reads them."""
         select = self._resources.select
-        ports = service_ports(select(SERVICES)[1], select(ENDPOINT_SLICES)[1], version=version)
+        every = service_ports(select(SERVICES)[1], select(ENDPOINT_SLICES)[1], version=version)
+        # Cluster DNS is answered by this process, at its own address: no rule may come between.
+        ports = [one for one in every if str(self._plan.dns) not in one.addresses]
         nodes = [one["metadata"]["name"] for one in select(NODES)[1]]
         hosts = [one for name in nodes for one in host_ports(select(PODS)[1], name, version=version)]
         own = [self._plan.node(index) for index in range(max(1, len(nodes)))]
