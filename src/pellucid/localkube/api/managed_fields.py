@@ -196,22 +196,36 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 def applied(
-    old: Object | None, configuration: Object, schema: Schema, manager: Manager, *, force: bool
+    old: Object | None,
+    configuration: Object,
+    schema: Schema,
+    manager: Manager,
+    *,
+    force: bool,
+    defaulted: Object | None = None,
 ) -> Applied:
-    """The object as server-side apply leaves it. Raises ApiError 409 naming every conflict."""
+    """The object as server-side apply leaves it. Raises ApiError 409 naming every conflict.
+
+    defaulted: the configuration with its defaults; a live value equal to one of its is no conflict.
+    """
     wanted = leaves(configuration, schema)
     if old is None:
         return Applied(configuration, {manager: frozenset(wanted)})
     live = leaves(old, schema)
     owned = owners(old)
-    contested = frozenset(path for path, value in wanted.items() if path in live and live[path] != value)
+    filled = leaves(defaulted or configuration, schema)
+    contested = frozenset(
+        path
+        for path, value in wanted.items()
+        if path in live and live[path] not in (value, filled.get(path, value))
+    )
     if not force:
         _refuse_conflicts(contested, owned, manager, old["apiVersion"])
     given_up = owned.get(manager, frozenset()) - wanted.keys()
     others = {one: paths - contested for one, paths in owned.items() if one != manager}
     unwanted = [path for path in given_up if not any(path in paths for paths in others.values())]
     merged = _merged(copy.deepcopy(old), configuration, schema)
-    for path in sorted(unwanted, key=len, reverse=True):
+    for path in sorted(unwanted, key=lambda path: (-len(path), path[-1] == ".")):
         _remove(merged, path)
     return Applied(merged, {**others, manager: frozenset(wanted)})
 

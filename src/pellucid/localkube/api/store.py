@@ -372,7 +372,14 @@ class Resources:
                     return await self._create(resource, namespace, value, result, options)
                 old = shown(resource, stored.value.value)
                 self._check_preconditions(resource, name, configuration, old)
-                result = managed_fields.applied(old, configuration, schema, manager, force=options.force)
+                result = managed_fields.applied(
+                    old,
+                    configuration,
+                    schema,
+                    manager,
+                    force=options.force,
+                    defaulted=self._defaulted(resource, copy.deepcopy(configuration)),
+                )
                 return await self._replace(
                     resource, namespace, stored, result.value, subresource, result, options
                 )

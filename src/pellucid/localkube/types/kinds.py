@@ -112,7 +112,6 @@ PODS = Resource(
         _stream("portforward", "PodPortForwardOptions"),
         Subresource("binding", "Binding", ("create",)),
         Subresource("eviction", "Eviction", ("create",), "policy", "v1"),
-        Subresource("ephemeralcontainers", "Pod", STATUS_VERBS),
     ),
 )
 SERVICES = Resource("", "v1", "services", "Service", short_names=("svc",), categories=_ALL, status=True)

@@ -23,7 +23,18 @@ RELEASE = "v1.37.0-local"
 
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+ANY: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+_EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 _SPECIAL: Mapping[str, Schema] = {
+    **{
+        _EXTENSIONS + name: ANY
+        for name in (
+            "JSON",
+            "JSONSchemaPropsOrArray",
+            "JSONSchemaPropsOrBool",
+            "JSONSchemaPropsOrStringArray",
+        )
+    },
     _QUANTITY: {"x-kubernetes-quantity": True},
     _INT_OR_STRING: {"x-kubernetes-int-or-string": True},
 }
@@ -39,8 +50,7 @@ _PACKAGES = {
     "authentication.k8s.io": "authentication",
     "authorization.k8s.io": "authorization",
 }
-_OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-ANY: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+_METADATA: Schema = {"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
 
 
 def definition_name(resource: Resource) -> str:
@@ -68,9 +78,10 @@ def described(name: str) -> dict[str, Any]:
     stem = f"{kind}-{version}" if package == "core" else f"{kind}-{package}-{version}"
     place = files("kubernetes_validate") / "kubernetes-json-schema" / RELEASE / f"{stem.lower()}.json"
     try:
-        read: dict[str, Any] = msgspec.json.decode(place.read_bytes())
+        text = place.read_bytes()
     except FileNotFoundError:
         raise KeyError(name) from None
+    read: dict[str, Any] = msgspec.json.decode(text)
     return read
 
 
@@ -97,7 +108,7 @@ def field(schema: Schema, name: str) -> Schema | None:
     if found is not None:
         return found  # type: ignore[no-any-return]
     if node.get("x-kubernetes-embedded-resource") and name == "metadata":
-        return {"$ref": _OBJECT_META}
+        return _METADATA
     if node.get("x-kubernetes-preserve-unknown-fields"):
         return ANY
     more = node.get("additionalProperties")
@@ -141,7 +152,7 @@ def custom_schema(definition_object: Mapping[str, Any], version: str) -> Schema:
             common = {
                 "apiVersion": {"type": "string"},
                 "kind": {"type": "string"},
-                "metadata": {"$ref": _OBJECT_META},
+                "metadata": _METADATA,
             }
             return {"type": "object", **stated, "properties": {**stated.get("properties", {}), **common}}
     raise KeyError(version)

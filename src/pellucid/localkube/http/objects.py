@@ -1,0 +1,290 @@
+"""The verbs on objects and collections, as HTTP."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from pellucid.localkube.api.admission import User, WriteOptions
+from pellucid.localkube.api.objects import Source
+from pellucid.localkube.api.status import (
+    ApiError,
+    bad_request,
+    expired,
+    method_not_allowed,
+    not_found,
+    unsupported_media_type,
+)
+from pellucid.localkube.api.store import Resources
+from pellucid.localkube.api.watches import Event
+from pellucid.localkube.http import requests
+from pellucid.localkube.http.connection import Request, Response
+from pellucid.localkube.http.requests import PATCH_KINDS, Target
+from pellucid.localkube.http.tables import table
+from pellucid.localkube.http.watching import watch_lines
+
+Object = dict[str, Any]
+
+
+def json_response(value: Any, code: int = 200, warnings: tuple[str, ...] = ()) -> Response:
+    """A value as JSON, with what the client is to be warned of."""
+    headers = tuple(("Warning", f'299 - "{_quoted(text)}"') for text in warnings)
+    return Response(code, msgspec.json.encode(value), headers=headers)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
+
+
+class ObjectVerbs:
+    """get, list, watch, create, update, patch, delete and deletecollection."""
+
+    def __init__(self, resources: Resources, source: Source) -> None:
+        self._resources = resources
+        self._source = source
+
+    async def answer(self, request: Request, target: Target, user: User) -> Response:
+        """Do what the request asks. Raises ApiError."""
+        verb = requests.verb_of(request, target)
+        if target.subresource == "":
+            allowed = target.resource.verbs
+        else:
+            allowed = next(
+                one.verbs for one in target.resource.all_subresources() if one.name == target.subresource
+            )
+        if verb not in allowed and not (verb == "watch" and "watch" in target.resource.verbs):
+            raise method_not_allowed()
+        match verb:
+            case "get":
+                return self._get(request, target)
+            case "list":
+                return self._list(request, target)
+            case "watch":
+                return self._watch(request, target)
+            case "create":
+                return await self._create(request, target, user)
+            case "update":
+                return await self._update(request, target, user)
+            case "patch":
+                return await self._patch(request, target, user)
+            case "delete":
+                return await self._delete(request, target, user)
+            case "deletecollection":
+                return await self._delete_all(request, target, user)
+        raise method_not_allowed()
+
+    # Reading
+
+    def _get(self, request: Request, target: Target) -> Response:
+        found = self._resources.peek(target.resource, target.namespace, target.name)
+        if found is None:
+            raise not_found(target.resource, target.name)
+        return json_response(self._shown(request, target, found))
+
+    def _shown(self, request: Request, target: Target, value: Object) -> Object:
+        if not requests.accepts_table(request):
+            return value
+        return self._table(request, target, [value], value["metadata"].get("resourceVersion", ""))
+
+    def _table(self, request: Request, target: Target, objects: list[Object], version: str) -> Object:
+        return table(
+            target.resource,
+            self._resources.definition(target.resource),
+            objects,
+            self._source.time(),
+            {"resourceVersion": version},
+            include=request.parameter("includeObject", "Metadata"),
+        )
+
+    def _list(self, request: Request, target: Target) -> Response:
+        revision, found = self._resources.select(
+            target.resource,
+            target.namespace,
+            request.parameter("labelSelector"),
+            request.parameter("fieldSelector"),
+        )
+        page, continued, remaining = _page(list(found), request, revision)
+        metadata: Object = {"resourceVersion": str(revision)}
+        if continued:
+            metadata = {**metadata, "continue": continued, "remainingItemCount": remaining}
+        if requests.accepts_table(request):
+            shown = self._table(request, target, page, str(revision))
+            return json_response({**shown, "metadata": metadata})
+        return json_response(
+            {
+                "kind": f"{target.resource.kind}List",
+                "apiVersion": target.resource.api_version,
+                "metadata": metadata,
+                "items": page,
+            }
+        )
+
+    def _watch(self, request: Request, target: Target) -> Response:
+        tabular = requests.accepts_table(request)
+
+        def shown(event: Event) -> Object:
+            if not tabular or event.type in ("BOOKMARK", "ERROR"):
+                return event.object
+            return self._shown(request, target, event.object)
+
+        return Response(stream=watch_lines(self._resources, target, request, shown))
+
+    # Writing
+
+    async def _create(self, request: Request, target: Target, user: User) -> Response:
+        given = requests.body_object(request)
+        options = requests.options_of(request, user)
+        made = await self._resources.create(target.resource, target.namespace, given, options=options)
+        return self._written(request, target, made, 201, options)
+
+    async def _update(self, request: Request, target: Target, user: User) -> Response:
+        given = requests.body_object(request)
+        meta = given.setdefault("metadata", {})
+        if not isinstance(meta, dict) or meta.setdefault("name", target.name) != target.name:
+            raise bad_request(
+                f"the name of the object ({(meta or {}).get('name')}) does not match the name on the URL "
+                f"({target.name})"
+            )
+        options = requests.options_of(request, user)
+        made = await self._resources.update(
+            target.resource, target.namespace, given, subresource=target.subresource, options=options
+        )
+        return self._written(request, target, made, 200, options)
+
+    async def _patch(self, request: Request, target: Target, user: User) -> Response:
+        kind = PATCH_KINDS.get(requests.media_type(request))
+        if kind is None:
+            raise unsupported_media_type(tuple(PATCH_KINDS))
+        if kind == "apply" and not request.parameter("fieldManager"):
+            missing = "fieldManager: Required value: is required for apply patch"
+            raise ApiError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {missing}')
+        options = requests.options_of(request, user)
+        existed = self._resources.peek(target.resource, target.namespace, target.name) is not None
+        made = await self._resources.patch(
+            target.resource,
+            target.namespace,
+            target.name,
+            requests.json_of(request.body),
+            kind=kind,
+            subresource=target.subresource,
+            options=options,
+        )
+        return self._written(request, target, made, 200 if existed else 201, options)
+
+    def _written(
+        self, request: Request, target: Target, value: Object, code: int, options: WriteOptions
+    ) -> Response:
+        return json_response(self._shown(request, target, value), code, tuple(options.warnings))
+
+    async def _delete(self, request: Request, target: Target, user: User) -> Response:
+        asked = _deletion(request)
+        options = requests.options_of(request, user, asked)
+        preconditions = asked.get("preconditions") or {}
+        removal = await self._resources.remove(
+            target.resource,
+            target.namespace,
+            target.name,
+            propagation=_propagation(asked, request),
+            grace_seconds=_grace(asked, request),
+            uid=preconditions.get("uid") or "",
+            resource_version=preconditions.get("resourceVersion") or "",
+            options=options,
+        )
+        if not removal.gone:
+            return json_response(removal.object)
+        details: Object = {
+            "name": target.name,
+            "kind": target.resource.plural,
+            "uid": removal.object["metadata"]["uid"],
+        }
+        if target.resource.group:
+            details["group"] = target.resource.group
+        return json_response(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        )
+
+    async def _delete_all(self, request: Request, target: Target, user: User) -> Response:
+        asked = _deletion(request)
+        options = requests.options_of(request, user, asked)
+        revision, found = self._resources.select(
+            target.resource,
+            target.namespace,
+            request.parameter("labelSelector"),
+            request.parameter("fieldSelector"),
+        )
+        for one in found:
+            meta = one["metadata"]
+            try:
+                await self._resources.remove(
+                    target.resource,
+                    meta.get("namespace", ""),
+                    meta["name"],
+                    propagation=_propagation(asked, request),
+                    grace_seconds=_grace(asked, request),
+                    options=options,
+                )
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+        return json_response(
+            {
+                "kind": f"{target.resource.kind}List",
+                "apiVersion": target.resource.api_version,
+                "metadata": {"resourceVersion": str(revision)},
+                "items": list(found),
+            }
+        )
+
+
+def _deletion(request: Request) -> Object:
+    return requests.body_object(request) if request.body.strip() else {}
+
+
+def _propagation(asked: Object, request: Request) -> str:
+    stated = asked.get("propagationPolicy") or request.parameter("propagationPolicy") or "Background"
+    if asked.get("orphanDependents"):
+        stated = "Orphan"
+    if stated not in ("Background", "Foreground", "Orphan"):
+        raise bad_request(
+            f'invalid DeleteOptions: propagationPolicy: Unsupported value: "{stated}": supported values: '
+            '"Background", "Foreground", "Orphan"'
+        )
+    return str(stated)
+
+
+def _grace(asked: Object, request: Request) -> int | None:
+    stated = asked.get("gracePeriodSeconds", request.parameter("gracePeriodSeconds") or None)
+    if stated is None:
+        return None
+    try:
+        seconds = int(stated)
+    except (TypeError, ValueError):
+        raise bad_request(f"gracePeriodSeconds must be a number of seconds, not {stated!r}") from None
+    return max(0, seconds)
+
+
+def _page(found: list[Object], request: Request, revision: int) -> tuple[list[Object], str, int]:
+    """The chunk asked for, the token of the next one, and how many are left."""
+    after = request.parameter("continue")
+    if after:
+        start = _continued(after, revision)
+        found = [one for one in found if _order(one) > start]
+    limit = request.parameter("limit")
+    if not limit.isdigit() or not int(limit) or len(found) <= int(limit):
+        return found, "", 0
+    page = found[: int(limit)]
+    token = base64.urlsafe_b64encode(msgspec.json.encode(_order(page[-1]))).decode()
+    return page, token, len(found) - len(page)
+
+
+def _order(value: Object) -> tuple[str, str]:
+    return (value["metadata"].get("namespace", ""), value["metadata"]["name"])
+
+
+def _continued(token: str, revision: int) -> tuple[str, str]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(token), type=tuple[str, str])
+    except ValueError:
+        raise expired(0, revision) from None
