@@ -13,7 +13,6 @@ from pellucid.model.services import Service
 from pellucid.state.mesh_tables import CREDENTIALS, SERVICES
 from pellucid.state.snapshot import Snapshot
 
-CREDENTIAL_HEADER = "X-Pellucid-Workload-Credential"
 CREDENTIAL_PARAMETER = "pellucid-credential"
 """`?pellucid-credential=new` asks for a new secret when an existing service is registered again."""
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+CREDENTIAL_HEADER = "X-Pellucid-Workload-Credential"
+"""The header in which the HTTP API hands out the secret of a `WorkloadCredential`, once."""
+
 
 class CaRoot(msgspec.Struct, frozen=True):
     """A certificate authority root the mesh trusts. Key: `id`. Times are unix seconds."""

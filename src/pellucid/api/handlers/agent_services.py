@@ -27,7 +27,6 @@ from pellucid.api.request import Request
 from pellucid.api.response import Headers, HttpError, Response, json_bytes
 from pellucid.api.shapes import agent_service_object
 from pellucid.api.workload_access import (
-    CREDENTIAL_HEADER,
     CREDENTIAL_PARAMETER,
     holds_credential,
     identity_of,
@@ -41,6 +40,7 @@ from pellucid.derive.identity import datacenter
 from pellucid.identity.credentials import hash_of, mint
 from pellucid.model.definitions import ServiceDefinition
 from pellucid.model.go_text import quote
+from pellucid.model.identity import CREDENTIAL_HEADER
 from pellucid.model.services import Service
 from pellucid.rules.registration import Registration, register
 from pellucid.rules.service_definition import RegistrationError

@@ -78,8 +78,8 @@ INFO = Command(
 RELOAD = Command(
     usage="reload [options]",
     about=(
-        "Makes the agent read its configuration files again. Services, checks, log level, DNS and ACL "
-        "settings change at once; addresses and ports need a restart."
+        "Makes the agent read its configuration files again. Services, checks, DNS, logging, node metadata "
+        "and renewed certificates are taken over at once; the agent says what needs a restart."
     ),
     run=_reload,
 )

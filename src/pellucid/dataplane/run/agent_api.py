@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-CREDENTIAL_HEADER = "X-Pellucid-Workload-Credential"
+from pellucid.model.identity import CREDENTIAL_HEADER
 
 _TIMEOUT_S = 10.0
 _LONGEST_ERROR = 500
