@@ -9,9 +9,6 @@ from pellucid.model.config_entries import (
     ProxyDefaults,
     ServiceDefaults,
     ServiceIntentions,
-    ServiceResolver,
-    ServiceRouter,
-    ServiceSplitter,
 )
 from pellucid.state.mesh_tables import CONFIG_ENTRIES
 
@@ -48,27 +45,6 @@ def service_intentions(db: Db, destination: str) -> ServiceIntentions | None:
     """The intentions written for one destination, which may be `*`."""
     entry = config_entry(db, "service-intentions", destination)
     return entry if isinstance(entry, ServiceIntentions) else None
-
-
-@query
-def service_router(db: Db, service: str) -> ServiceRouter | None:
-    """The routes of one service."""
-    entry = config_entry(db, "service-router", service)
-    return entry if isinstance(entry, ServiceRouter) else None
-
-
-@query
-def service_splitter(db: Db, service: str) -> ServiceSplitter | None:
-    """The splits of one service."""
-    entry = config_entry(db, "service-splitter", service)
-    return entry if isinstance(entry, ServiceSplitter) else None
-
-
-@query
-def service_resolver(db: Db, service: str) -> ServiceResolver | None:
-    """The resolver of one service."""
-    entry = config_entry(db, "service-resolver", service)
-    return entry if isinstance(entry, ServiceResolver) else None
 
 
 @query

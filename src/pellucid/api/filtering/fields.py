@@ -101,16 +101,16 @@ _PROXY = Record(
     }
 )
 
-NODE = Record(
-    {
-        "ID": TEXT,
-        "Node": TEXT,
-        "Address": TEXT,
-        "Datacenter": TEXT,
-        "TaggedAddresses": TEXT_MAP,
-        "Meta": TEXT_MAP,
-    }
-)
+_NODE_FIELDS: Mapping[str, Field] = {
+    "ID": TEXT,
+    "Node": TEXT,
+    "Address": TEXT,
+    "Datacenter": TEXT,
+    "TaggedAddresses": TEXT_MAP,
+    "Meta": TEXT_MAP,
+}
+
+NODE = Record(_NODE_FIELDS)
 
 _SERVICE_FIELDS: Mapping[str, Field] = {
     "Kind": TEXT,
@@ -188,15 +188,4 @@ INTENTION = Record(
     }
 )
 
-UI_NODE = Record(
-    {
-        "ID": TEXT,
-        "Node": TEXT,
-        "Address": TEXT,
-        "Datacenter": TEXT,
-        "TaggedAddresses": TEXT_MAP,
-        "Meta": TEXT_MAP,
-        "Services": ListOf(NODE_SERVICE),
-        "Checks": ListOf(HEALTH_CHECK),
-    }
-)
+UI_NODE = Record({**_NODE_FIELDS, "Services": ListOf(NODE_SERVICE), "Checks": ListOf(HEALTH_CHECK)})
