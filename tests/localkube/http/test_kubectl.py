@@ -222,7 +222,7 @@ async def test_a_custom_kind_is_served_validated_defaulted_and_printed(served: S
     assert "spec.size in body should be greater than or equal to 1" in errors
     await served.kubectl("delete", "crd", "widgets.example.com")
     code, _, errors = await served.try_kubectl("get", "widgets")
-    assert "the server doesn't have a resource type" in errors
+    assert "the server could not find the requested resource" in errors
 
 
 async def test_a_service_account_may_do_what_its_role_says(served: Served) -> None:
