@@ -1,7 +1,8 @@
 """The `pellucid` command, in the grammar of Consul's.
 
 `command_table` names every command, `dispatching` finds and runs one, `commands/` holds them by family.
-Reached through a link named `consul`, the same commands answer to that name.
+Reached through a link named `consul`, the same commands answer to that name; one named `kind` takes
+kind's words for `cluster`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     program = "consul" if os.path.basename(sys.argv[0]) == "consul" else "pellucid"
     words = sys.argv[1:] if arguments is None else arguments
+    if os.path.basename(sys.argv[0]) == "kind":
+        from pellucid.cli.kind_grammar import as_cluster_words
+
+        words = as_cluster_words(words)
     colour = sys.stdout.isatty() and sys.stderr.isatty() and "NO_COLOR" not in os.environ
     terminal = Terminal(sys.stdin, sys.stdout, sys.stderr, colour)
     try:

@@ -37,6 +37,20 @@ TABLE: dict[str, Entry | Group] = {
     "catalog datacenters": Entry("catalog", "DATACENTERS", "Lists all known datacenters"),
     "catalog nodes": Entry("catalog", "NODES", "Lists all nodes, or the nodes of one service"),
     "catalog services": Entry("catalog", "SERVICES", "Lists all registered services"),
+    "cluster": Group(
+        "Runs Kubernetes clusters on this machine",
+        "Kubernetes clusters on this machine, without a container engine. A link to this program named "
+        "`kind` takes kind's own words for the same.\n\n"
+        "    $ {program} cluster create -name tproxy\n"
+        "    $ kubectl get nodes\n"
+        "    $ {program} cluster delete -name tproxy",
+    ),
+    "cluster create": Entry("cluster", "CREATE", "Creates a cluster"),
+    "cluster delete": Entry("cluster", "DELETE", "Deletes a cluster with everything in it"),
+    "cluster kubeconfig": Entry("cluster", "KUBECONFIG", "Prints a cluster's kubeconfig"),
+    "cluster list": Entry("cluster", "LIST", "Lists the clusters of this machine"),
+    "cluster start": Entry("cluster", "START", "Starts a stopped cluster"),
+    "cluster stop": Entry("cluster", "STOP", "Stops a cluster and keeps its objects"),
     "config": Group(
         "Interact with centralized configuration entries",
         "Reads and writes configuration entries: proxy-defaults, service-defaults, service-intentions, "

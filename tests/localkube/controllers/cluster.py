@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pellucid.localkube.api.bootstrap import bootstrap
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.store import Resources
-from pellucid.localkube.controllers.namespace import initial_namespaces
 from pellucid.localkube.controllers.reading import is_deleting, name_of, namespace_of, spec_of, status_of
 from pellucid.localkube.controllers.running import run_controllers
 from pellucid.localkube.controllers.volumes import standard_storage_class
 from pellucid.localkube.types.kinds import (
-    NAMESPACES,
     NODES,
     PODS,
     SERVICE_ACCOUNTS,
@@ -68,8 +67,7 @@ class Cluster:
 async def cluster(nodes: int = 1) -> AsyncIterator[Cluster]:
     """A running cluster with ready nodes, whose default namespace can take pods."""
     resources = Resources(Log())
-    for namespace in initial_namespaces():
-        await resources.create(NAMESPACES, "", namespace)
+    await bootstrap(resources)
     await resources.create(STORAGE_CLASSES, "", standard_storage_class())
     for number in range(nodes):
         await resources.create(NODES, "", node(f"node-{number}"))

@@ -23,14 +23,8 @@ from pellucid.localkube.controllers.reading import (
 from pellucid.localkube.controllers.view import View
 from pellucid.localkube.types.kinds import EVENTS, NAMESPACES
 
-INITIAL = ("default", "kube-system", "kube-public", "kube-node-lease")
 FINALIZER = "kubernetes"
 RECHECK_SECONDS = 5.0
-
-
-def initial_namespaces() -> tuple[Object, ...]:
-    """The namespaces every cluster starts with."""
-    return tuple({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in INITIAL)
 
 
 def reconcile(view: View, key: Key, now: datetime) -> Plan:

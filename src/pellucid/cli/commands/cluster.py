@@ -1,0 +1,137 @@
+"""`cluster create|delete|list|kubeconfig|start|stop`: Kubernetes clusters on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.cli.command import Command, CommandFailed, Invocation, UsageFailed
+from pellucid.cli.go_flags import Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pellucid.localkube.cluster.life import Clusters
+
+NAME = Flag("name", "The cluster's name.", default="kind", placeholder="name")
+
+
+def _in_clusters(action: Callable[[Clusters, Invocation], None], doing: str) -> Callable[[Invocation], int]:
+    """A command's function: `action` with this machine's clusters, and its failure as text."""
+
+    def run(invocation: Invocation) -> int:
+        from pellucid.localkube.cluster.definition import ClusterError
+        from pellucid.localkube.cluster.life import Clusters
+
+        if invocation.arguments:
+            raise UsageFailed(
+                f"Unexpected argument {invocation.arguments[0]!r}: name the cluster with -name."
+            )
+        try:
+            action(Clusters(invocation.environment), invocation)
+        except ClusterError as error:
+            raise CommandFailed(f"ERROR: failed to {doing}: {error}") from None
+        except PermissionError as error:
+            raise CommandFailed(f"ERROR: failed to {doing}: {error}. Clusters need root.") from None
+        return 0
+
+    return run
+
+
+def _create(clusters: Clusters, invocation: Invocation) -> None:
+    from pellucid.localkube.cluster.progress import Progress
+
+    name, stream = invocation.flags.text("name"), invocation.terminal.stderr
+    progress = Progress(stream, terminal=stream.isatty())
+    progress.say(f'Creating cluster "{name}" ...')
+    definition = clusters.create(name, invocation.flags.integer("nodes"), progress)
+    progress.say(f'Set kubectl context to "{definition.context}"')
+    progress.say(
+        f"You can now use your cluster with:\n\nkubectl cluster-info --context {definition.context}\n"
+    )
+
+
+def _delete(clusters: Clusters, invocation: Invocation) -> None:
+    name = invocation.flags.text("name")
+    invocation.error(f'Deleting cluster "{name}" ...')
+    nodes = clusters.delete(name)
+    if nodes:
+        quoted = " ".join(f'"{node}"' for node in nodes)
+        invocation.error(f"Deleted nodes: [{quoted}]")
+
+
+def _list(clusters: Clusters, invocation: Invocation) -> None:
+    names = clusters.names()
+    for each in names:
+        invocation.output(each)
+    if not names:
+        invocation.error("No kind clusters found.")
+
+
+def _kubeconfig(clusters: Clusters, invocation: Invocation) -> None:
+    invocation.output(clusters.kubeconfig(invocation.flags.text("name")).rstrip("\n"))
+
+
+def _start(clusters: Clusters, invocation: Invocation) -> None:
+    clusters.start(invocation.flags.text("name"))
+
+
+def _stop(clusters: Clusters, invocation: Invocation) -> None:
+    clusters.stop(invocation.flags.text("name"))
+
+
+CREATE = Command(
+    usage="cluster create [options]",
+    about=(
+        "Creates a Kubernetes cluster on this machine, without a container engine, and makes it kubectl's "
+        "current context.\n\n"
+        "    $ pellucid cluster create -name tproxy\n"
+        "    $ kubectl get nodes\n\n"
+        "Pods are processes in network namespaces of their own; no packet of theirs leaves the machine. "
+        "Needs root, runc, iptables and iproute2."
+    ),
+    run=_in_clusters(_create, "create cluster"),
+    flags=(
+        NAME,
+        Flag("nodes", "How many nodes it has, 1 to 10.", kind="integer", default=1, placeholder="n"),
+    ),
+    takes_client=False,
+)
+
+DELETE = Command(
+    usage="cluster delete [options]",
+    about="Deletes a cluster with everything in it, and takes it out of the kubeconfig.",
+    run=_in_clusters(_delete, "delete cluster"),
+    flags=(NAME,),
+    takes_client=False,
+)
+
+LIST = Command(
+    usage="cluster list",
+    about="Lists the clusters of this machine, running or stopped.",
+    run=_in_clusters(_list, "list clusters"),
+    takes_client=False,
+)
+
+KUBECONFIG = Command(
+    usage="cluster kubeconfig [options]",
+    about="Prints the kubeconfig of a cluster's administrator.",
+    run=_in_clusters(_kubeconfig, "get kubeconfig"),
+    flags=(NAME,),
+    takes_client=False,
+)
+
+START = Command(
+    usage="cluster start [options]",
+    about="Starts a stopped cluster; its objects are as they were, and its pods are started again.",
+    run=_in_clusters(_start, "start cluster"),
+    flags=(NAME,),
+    takes_client=False,
+)
+
+STOP = Command(
+    usage="cluster stop [options]",
+    about="Stops a cluster: its pods end, its objects are kept.",
+    run=_in_clusters(_stop, "stop cluster"),
+    flags=(NAME,),
+    takes_client=False,
+)

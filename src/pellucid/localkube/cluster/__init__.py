@@ -1,0 +1,1 @@
+"""A cluster's life: made, started, stopped and deleted, by name."""

@@ -1,0 +1,103 @@
+"""What a cluster is on disk: its definition, and where each of its parts is kept.
+
+Everything of a cluster is under one directory, readable by its owner only:
+
+    cluster.json    the definition
+    process.json    the running server process, absent when stopped
+    kubeconfig      for the administrator
+    pki/            keys and certificates
+    state/          the API's objects
+    nodes/          containers, volumes and logs of each node
+    images/         root file systems
+    volumes/        what claims got
+    server.log      what the server process says
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+DIRECTORY_VARIABLE = "PELLUCID_CLUSTERS_DIRECTORY"
+DEFAULT_DIRECTORY = Path("/var/lib/pellucid/clusters")
+DEFAULT_NAME = "kind"
+NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,49}")
+
+
+class ClusterError(Exception):
+    """The cluster cannot be what was asked; the message says why and what to do."""
+
+
+class ClusterDefinition(msgspec.Struct, frozen=True):
+    """What was decided when the cluster was created. `port` is the API's on the host's loopback."""
+
+    name: str
+    port: int
+    nodes: int = 1
+
+    @property
+    def context(self) -> str:
+        """The name of its context, cluster and user in a kubeconfig."""
+        return f"kind-{self.name}"
+
+    def node_names(self) -> tuple[str, ...]:
+        """The nodes' names, the control plane's first; as kind names them."""
+        workers = (f"{self.name}-worker{number if number > 1 else ''}" for number in range(1, self.nodes))
+        return (f"{self.name}-control-plane", *workers)
+
+
+def cgroup_of(node_name: str) -> str:
+    """The cgroup that a node's containers are under."""
+    return f"pellucid-{node_name}"
+
+
+def clusters_directory(environment: Mapping[str, str]) -> Path:
+    """Where all clusters are: $PELLUCID_CLUSTERS_DIRECTORY, or /var/lib/pellucid/clusters."""
+    return Path(environment.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY)
+
+
+def check_name(name: str) -> None:
+    """Raises ClusterError if `name` cannot name a cluster."""
+    if NAME.fullmatch(name) is None:
+        raise ClusterError(
+            f"{name!r} is not a valid cluster name: use at most 50 lower case letters, digits, dots and "
+            "hyphens, with a letter or digit first"
+        )
+
+
+def load_definition(directory: Path) -> ClusterDefinition:
+    """The definition in a cluster's directory. Raises ClusterError if there is none that can be read."""
+    path = directory / "cluster.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ClusterDefinition)
+    except FileNotFoundError:
+        raise ClusterError(f"no cluster {directory.name!r}: {path} does not exist") from None
+    except msgspec.DecodeError as error:
+        raise ClusterError(
+            f"{path} cannot be read ({error}); delete the cluster and create it again"
+        ) from None
+
+
+def save_definition(directory: Path, definition: ClusterDefinition) -> None:
+    """Write the definition, as the last step of making a cluster's directory."""
+    write_private(directory / "cluster.json", msgspec.json.encode(definition))
+
+
+def defined_clusters(root: Path) -> tuple[str, ...]:
+    """The names of all clusters under `root`, sorted."""
+    return tuple(sorted(path.parent.name for path in root.glob("*/cluster.json")))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, readable by its owner only."""
+    partial = path.with_name(f".{path.name}.new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

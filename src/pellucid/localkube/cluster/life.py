@@ -1,0 +1,129 @@
+"""Creating, starting, stopping and deleting clusters."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pellucid.localkube.cluster.certificates import make_certificates
+from pellucid.localkube.cluster.definition import (
+    ClusterDefinition,
+    ClusterError,
+    cgroup_of,
+    check_name,
+    clusters_directory,
+    defined_clusters,
+    load_definition,
+    save_definition,
+    write_private,
+)
+from pellucid.localkube.cluster.kubeconfig import add_to_user, own_kubeconfig, remove_from_user, written
+from pellucid.localkube.cluster.progress import Progress
+from pellucid.localkube.cluster.server_process import free_port, running_server, start_server, stop_server
+from pellucid.localkube.network.addresses import AddressPlan
+from pellucid.localkube.node.container_runtime import remove_leftovers
+
+MAX_NODES = 10
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The clusters of this machine, for a user with this environment."""
+
+    environment: Mapping[str, str]
+
+    @property
+    def root(self) -> Path:
+        """The directory that holds a directory for each cluster."""
+        return clusters_directory(self.environment)
+
+    def names(self) -> tuple[str, ...]:
+        """Every cluster, running or stopped, sorted."""
+        return defined_clusters(self.root)
+
+    def definition(self, name: str) -> ClusterDefinition:
+        """Raises ClusterError if there is no such cluster."""
+        if name not in self.names():
+            raise ClusterError(f"could not find a cluster with the name {name!r}")
+        return load_definition(self.root / name)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the cluster's server runs."""
+        return running_server(self.root / name) is not None
+
+    def kubeconfig(self, name: str) -> str:
+        """The administrator's kubeconfig (YAML). Raises ClusterError."""
+        definition = self.definition(name)
+        return written(own_kubeconfig(definition, self.root / name / "pki"))
+
+    def create(self, name: str, nodes: int, progress: Progress) -> ClusterDefinition:
+        """Make a cluster, start it and make it the user's current context.
+
+        Raises ClusterError; then nothing of it is left.
+        """
+        check_name(name)
+        if not 1 <= nodes <= MAX_NODES:
+            raise ClusterError(f"a cluster has 1 to {MAX_NODES} nodes, not {nodes}")
+        if name in self.names():
+            raise ClusterError(f"node(s) already exist for a cluster with the name {name!r}")
+        directory = self.root / name
+        definition = ClusterDefinition(name, free_port(), nodes)
+        try:
+            with progress.step("Writing configuration 📜"):
+                _fill(directory, definition)
+            with progress.step("Starting control-plane 🕹️"):
+                start_server(directory, definition.port)
+            add_to_user(own_kubeconfig(definition, directory / "pki"), self.environment)
+        except BaseException:
+            self._remove(name)
+            raise
+        return definition
+
+    def start(self, name: str) -> None:
+        """Start a stopped cluster, with all its objects. Raises ClusterError."""
+        definition = self.definition(name)
+        if not self.is_running(name):
+            _remove_containers(self.root / name)
+            start_server(self.root / name, definition.port)
+
+    def stop(self, name: str) -> None:
+        """Stop a cluster and keep its objects. Raises ClusterError if there is no such cluster."""
+        self.definition(name)
+        stop_server(self.root / name)
+
+    def delete(self, name: str) -> tuple[str, ...]:
+        """Delete a cluster with everything of it. Answers its nodes' names; none if there was no such one."""
+        check_name(name)
+        nodes = load_definition(self.root / name).node_names() if name in self.names() else ()
+        self._remove(name)
+        remove_from_user(f"kind-{name}", self.environment)
+        return nodes
+
+    def _remove(self, name: str) -> None:
+        directory = self.root / name
+        if not directory.exists():
+            return
+        stop_server(directory)
+        _remove_containers(directory)
+        shutil.rmtree(directory)
+
+
+def _remove_containers(directory: Path) -> None:
+    """What containers of a server that has ended leave outside its namespaces: files and cgroups."""
+    for node in (directory / "nodes").glob("*"):
+        remove_leftovers(node / "runtime", cgroup_of(node.name))
+
+
+def _fill(directory: Path, definition: ClusterDefinition) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True, mode=0o700)
+    plan = AddressPlan()
+    addresses = ["127.0.0.1", str(plan.services_v4[1])]
+    addresses += [plan.node(index).v4 for index in range(definition.nodes)]
+    pki = directory / "pki"
+    make_certificates(pki, definition.node_names(), addresses, datetime.now(UTC))
+    write_private(directory / "kubeconfig", written(own_kubeconfig(definition, pki)).encode())
+    save_definition(directory, definition)

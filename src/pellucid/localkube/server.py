@@ -1,0 +1,214 @@
+"""A cluster's server process: API, controllers and nodes, in the cluster's own namespaces.
+
+Started by `cluster.server_process`, as the first process of a process namespace and with network and mount
+namespaces of its own; the socket on the host's loopback comes from outside, everything else is made here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from pellucid.localkube.api.objects import OBJECTS
+from pellucid.localkube.api.store import Resources
+from pellucid.localkube.api.tokens import ISSUER, ServiceAccountTokens
+from pellucid.localkube.cluster.definition import ClusterDefinition, cgroup_of, load_definition
+from pellucid.localkube.cluster.first_objects import API_PORT, create_first_objects
+from pellucid.localkube.cluster.server_process import READY
+from pellucid.localkube.controllers.running import run_controllers
+from pellucid.localkube.http.application import Application
+from pellucid.localkube.http.node_streams import ExecSession, LogWish
+from pellucid.localkube.http.server import ApiServer, tls_context
+from pellucid.localkube.images.image_table import ImageTable
+from pellucid.localkube.network.addresses import AddressPlan
+from pellucid.localkube.network.dns_server import DnsServer
+from pellucid.localkube.network.links import set_up_node
+from pellucid.localkube.network.pod_network import PodNetwork
+from pellucid.localkube.network.service_proxy import ServiceProxy
+from pellucid.localkube.node.kubelet import Kubelet
+from pellucid.localkube.node.log_file import LogOptions
+from pellucid.localkube.node.streams import KubeletStreams
+from pellucid.localkube.types.kinds import SERVICE_ACCOUNTS
+from pellucid.state.log import Log
+from pellucid.state.sqlite import SqliteEngine
+
+logger = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What the starting process hands over: the cluster's directory and two descriptors."""
+
+    directory: Path
+    listener: int
+    ready: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="pellucid-cluster-server")
+    parser.add_argument("--directory", type=Path, required=True, help="the cluster's directory")
+    parser.add_argument(
+        "--listener", type=int, required=True, help="descriptor of the API's listening socket"
+    )
+    parser.add_argument(
+        "--ready", type=int, required=True, help="descriptor to write to once the API answers"
+    )
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(Handed(given.directory, given.listener, given.ready)))
+    return 0
+
+
+async def serve(handed: Handed) -> None:
+    """Bring the cluster up, say so, and run it until told to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    definition, plan = load_definition(handed.directory), AddressPlan()
+    await set_up_node(plan, definition.nodes)
+    async with AsyncExitStack() as undo:
+        log = Log(SqliteEngine(handed.directory / "state", (OBJECTS,)))
+        undo.push_async_callback(log.close)
+        resources = Resources(log)
+        undo.callback(resources.close)
+        await create_first_objects(resources, plan)
+        tokens = _tokens(handed.directory / "pki", resources)
+        kubelets = _kubelets(handed.directory, definition, plan, resources, tokens)
+        await _listen(handed, definition, plan, resources, tokens, kubelets, undo)
+        authority = (handed.directory / "pki" / "ca.crt").read_text()
+        volumes = handed.directory / "volumes"
+        _run(undo, stop, run_controllers(resources, authority, volumes))
+        _run(undo, stop, ServiceProxy(resources, plan).run())
+        _run(undo, stop, DnsServer(resources, str(plan.dns)).run())
+        for kubelet in kubelets:
+            _run(undo, stop, kubelet.run())
+        os.write(handed.ready, READY)
+        os.close(handed.ready)
+        await stop.wait()
+
+
+def _tokens(pki: Path, resources: Resources) -> ServiceAccountTokens:
+    def uid_of(namespace: str, name: str) -> str | None:
+        account = resources.peek(SERVICE_ACCOUNTS, namespace, name)
+        return None if account is None else str(account["metadata"]["uid"])
+
+    key = load_pem_private_key((pki / "sa.key").read_bytes(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return ServiceAccountTokens(key, time.time, uid_of)
+
+
+def _kubelets(
+    directory: Path,
+    definition: ClusterDefinition,
+    plan: AddressPlan,
+    resources: Resources,
+    tokens: ServiceAccountTokens,
+) -> list[Kubelet]:
+    images = ImageTable(directory / "images")
+    return [
+        Kubelet(
+            resources,
+            name,
+            directory / "nodes" / name,
+            PodNetwork(plan, index),
+            images,
+            issue_token=_token_issuer(resources, tokens),
+            cgroup=cgroup_of(name),
+            control_plane=index == 0,
+        )
+        for index, name in enumerate(definition.node_names())
+    ]
+
+
+def _token_issuer(
+    resources: Resources, tokens: ServiceAccountTokens
+) -> Callable[[Object, Object], Awaitable[str]]:
+    async def issue(pod: Object, projection: Object) -> str:
+        meta = pod["metadata"]
+        account = pod["spec"].get("serviceAccountName") or "default"
+        found = await resources.get(SERVICE_ACCOUNTS, meta["namespace"], account)
+        return tokens.issue(
+            meta["namespace"],
+            account,
+            found["metadata"]["uid"],
+            audiences=(projection.get("audience") or ISSUER,),
+            seconds=int(projection.get("expirationSeconds", 3600)),
+            pod=(meta["name"], meta["uid"]),
+        )
+
+    return issue
+
+
+class _Streams:
+    """The kubelets' streams, in the words in which the API asks for them."""
+
+    def __init__(self, kubelets: Sequence[Kubelet]) -> None:
+        self._streams = KubeletStreams(kubelets)
+        self.exec = self._streams.exec
+        self.port = self._streams.port
+
+    def logs(self, pod: Object, container: str, wish: LogWish) -> AsyncIterator[bytes]:
+        return self._streams.logs(pod, container, LogOptions(**msgspec.structs.asdict(wish)))
+
+    async def attach(self, pod: Object, container: str, *, stdin: bool, tty: bool) -> ExecSession:
+        """Whether it is a terminal is the container's own affair, decided when it was started."""
+        return await self._streams.attach(pod, container, stdin=stdin)
+
+
+async def _listen(
+    handed: Handed,
+    definition: ClusterDefinition,
+    plan: AddressPlan,
+    resources: Resources,
+    tokens: ServiceAccountTokens,
+    kubelets: Sequence[Kubelet],
+    undo: AsyncExitStack,
+) -> None:
+    """Answer on the host's loopback and, for pods, on the control plane's node."""
+    pki = handed.directory / "pki"
+    address = f"127.0.0.1:{definition.port}"
+    application = Application(resources, tokens, streams=_Streams(kubelets), address=address)
+    context = tls_context(pki / "apiserver.crt", pki / "apiserver.key", pki / "ca.crt")
+    server = ApiServer(application, context)
+    undo.push_async_callback(server.close)
+    await server.listen_on(socket.socket(fileno=handed.listener))
+    await server.listen(plan.node(0).v4, API_PORT)
+
+
+def _run(undo: AsyncExitStack, stop: asyncio.Event, work: Any) -> None:
+    """Run a part in the background; the whole stops with it, and it with the whole."""
+    task = asyncio.ensure_future(work)
+
+    def ended(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and (problem := done.exception()) is not None:
+            logger.error("the cluster stops: a part of it failed", exc_info=problem)
+        stop.set()
+
+    task.add_done_callback(ended)
+
+    async def cancel() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    undo.push_async_callback(cancel)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,182 @@
+"""A cluster is created, used with kubectl, stopped, killed, started and deleted, leaving nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pellucid.localkube.cluster.server_process import running_server
+
+KUBECTL = shutil.which("kubectl") or ""
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(not KUBECTL, reason="needs kubectl"),
+    pytest.mark.skipif(not shutil.which("runc"), reason="needs runc"),
+    pytest.mark.timeout(180),
+]
+
+WEB = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: web
+        image: python:3
+        command: [python3, -m, http.server, "8080"]
+        ports: [{name: http, containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /, port: http}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+"""
+FETCH = "import urllib.request; print(urllib.request.urlopen('http://web', timeout=5).status)"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a test's clusters and kubeconfig are."""
+
+    directory: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            "PELLUCID_CLUSTERS_DIRECTORY": str(self.directory / "clusters"),
+            "KUBECONFIG": str(self.directory / "kubeconfig"),
+        }
+
+    def run(self, *words: str, text: str = "", fails: bool = False) -> str:
+        done = subprocess.run(
+            words, env=self.environment, input=text, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + (done.stderr if fails else "")
+
+    def cluster(self, *words: str, fails: bool = False) -> str:
+        return self.run(sys.executable, "-m", "pellucid", "cluster", *words, fails=fails)
+
+    def kubectl(self, *words: str, text: str = "") -> str:
+        return self.run(KUBECTL, *words, text=text)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path)
+    yield machine
+    for name in machine.cluster("list").split():
+        machine.cluster("delete", "-name", name)
+
+
+def test_from_creation_to_deletion_with_kubectl(machine: Machine) -> None:
+    machine.cluster("create", "-name", "life")
+    assert machine.kubectl("config", "current-context").strip() == "kind-life"
+    machine.kubectl("wait", "--for=condition=Ready", "node/life-control-plane", "--timeout=30s")
+    machine.kubectl("apply", "-f", "-", text=WEB)
+    assert "successfully rolled out" in machine.kubectl(
+        "rollout", "status", "deployment/web", "--timeout=60s"
+    )
+    assert machine.kubectl("exec", "deployment/web", "--", "python3", "-c", FETCH).strip() == "200"
+    assert '"GET / HTTP/1.1" 200' in machine.kubectl("logs", "-l", "app=web", "--tail=100")
+    directory = machine.directory / "clusters" / "life"
+    server = running_server(directory)
+    assert server is not None
+    inside = Path(f"/proc/{server.pid}/ns/pid").readlink()
+    assert len(processes_in(inside)) > 2
+    machine.kubectl("delete", "deployment/web", "service/web")
+    machine.kubectl("wait", "--for=delete", "pod", "-l", "app=web", "--timeout=30s")
+    machine.cluster("delete", "-name", "life")
+    assert processes_in(inside) == []
+    assert not directory.exists()
+    assert "life" not in Path("/proc/self/mountinfo").read_text()
+    assert not list(Path("/sys/fs/cgroup").glob("**/pellucid-life*"))
+    assert json.loads(machine.kubectl("config", "view", "-o", "json"))["contexts"] in ([], None)
+
+
+def test_pods_and_objects_come_back_after_a_kill_and_after_a_stop(machine: Machine) -> None:
+    machine.cluster("create", "-name", "life")
+    machine.kubectl("apply", "-f", "-", text=WEB)
+    machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    before = machine.kubectl("get", "pods", "-o", "name")
+    server = running_server(machine.directory / "clusters" / "life")
+    assert server is not None
+    descriptor = os.pidfd_open(server.pid)
+    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    os.close(descriptor)
+    machine.cluster("stop", "-name", "life")
+    machine.cluster("start", "-name", "life")
+    machine.kubectl("wait", "--for=condition=Ready", "node/life-control-plane", "--timeout=30s")
+    machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert machine.kubectl("get", "pods", "-o", "name") == before
+    machine.cluster("stop", "-name", "life")
+    machine.cluster("start", "-name", "life")
+    machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert machine.kubectl("get", "pods", "-o", "name") == before
+
+
+def test_two_clusters_run_side_by_side_and_know_nothing_of_each_other(machine: Machine) -> None:
+    machine.cluster("create", "-name", "one")
+    machine.cluster("create", "-name", "two", "-nodes", "2")
+    assert machine.cluster("list").split() == ["one", "two"]
+    machine.kubectl("--context", "kind-one", "create", "namespace", "shop")
+    assert "shop" not in machine.kubectl("--context", "kind-two", "get", "namespaces", "-o", "name")
+    nodes = machine.kubectl("--context", "kind-two", "get", "nodes", "-o", "name").split()
+    assert nodes == ["node/two-control-plane", "node/two-worker"]
+    machine.cluster("delete", "-name", "one")
+    assert machine.cluster("list").split() == ["two"]
+    machine.kubectl("--context", "kind-two", "get", "namespaces")
+
+
+def test_a_name_that_is_taken_or_cannot_be_one_is_refused(machine: Machine) -> None:
+    machine.cluster("create", "-name", "one")
+    taken = machine.cluster("create", "-name", "one", fails=True)
+    assert "already exist for a cluster with the name 'one'" in taken
+    assert "not a valid cluster name" in machine.cluster("create", "-name", "../up", fails=True)
+    assert "1 to 10 nodes" in machine.cluster("create", "-name", "many", "-nodes", "11", fails=True)
+    assert machine.cluster("list").split() == ["one"]
+
+
+def test_deleting_a_cluster_that_is_not_there_is_done(machine: Machine) -> None:
+    machine.cluster("delete", "-name", "absent")
+
+
+def test_kinds_own_words_work_through_a_link_named_kind(machine: Machine) -> None:
+    link = machine.directory / "kind"
+    program = Path(sys.executable).with_name("pellucid")
+    link.symlink_to(program)
+    machine.run(str(link), "create", "cluster", "--name", "tproxy")
+    assert machine.run(str(link), "get", "clusters").split() == ["tproxy"]
+    kubeconfig = machine.directory / "own"
+    kubeconfig.write_text(machine.run(str(link), "get", "kubeconfig", "--name", "tproxy"))
+    assert "tproxy-control-plane" in machine.kubectl("--kubeconfig", str(kubeconfig), "get", "nodes")
+    machine.run(str(link), "delete", "cluster", "--name", "tproxy")
+    assert machine.cluster("list") == ""
+
+
+def processes_in(namespace: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "ns" / "pid").readlink() == namespace:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
