@@ -112,6 +112,7 @@ class App:
             return Response(404)
         if isinstance(found, Redirect):
             return _moved(found.path + (f"?{request.raw_query}" if request.raw_query else ""))
+        request.below = request.path.removeprefix(found.pattern)
         try:
             refused = self._refused(request, found)
         except UnparsableQuery:

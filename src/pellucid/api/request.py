@@ -88,6 +88,11 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     peer: Peer
+    below: str = ""
+    """What follows the endpoint's pattern in the path: `web` of `/v1/catalog/service/web`.
+
+    Set when the endpoint is found. May be empty and may contain `/`.
+    """
 
     @cached_property
     def path(self) -> str:

@@ -13,7 +13,7 @@ from pellucid.api.context import ApiContext
 from pellucid.api.filtering import filtered
 from pellucid.api.filtering.fields import HEALTH_CHECK
 from pellucid.api.handlers.agent_services import SCRIPTS_DISABLED
-from pellucid.api.handlers.parameters import decoded_body, filter_of, path_after
+from pellucid.api.handlers.parameters import decoded_body, filter_of
 from pellucid.api.outcome import Commit, Content, Outcome, Read
 from pellucid.api.query_options import query_options
 from pellucid.api.registrations import agent_service, check_added, check_removed
@@ -79,7 +79,7 @@ def register_check(context: ApiContext, request: Request) -> Outcome:
 
 def deregister_check(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/check/deregister/:id`; an unknown id is fine."""
-    check_id = path_after(request, "/v1/agent/check/deregister/")
+    check_id = request.below
     node = context.agent.node_name
     definition = context.head.get(CHECK_DEFINITIONS, (node, check_id))
     if definition is None:
@@ -90,17 +90,17 @@ def deregister_check(context: ApiContext, request: Request) -> Outcome:
 
 def pass_check(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/check/pass/:id?note=`"""
-    return _noted(context, request, "/v1/agent/check/pass/", CheckStatus.PASSING)
+    return _noted(context, request, CheckStatus.PASSING)
 
 
 def warn_check(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/check/warn/:id?note=`"""
-    return _noted(context, request, "/v1/agent/check/warn/", CheckStatus.WARNING)
+    return _noted(context, request, CheckStatus.WARNING)
 
 
 def fail_check(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/check/fail/:id?note=`"""
-    return _noted(context, request, "/v1/agent/check/fail/", CheckStatus.CRITICAL)
+    return _noted(context, request, CheckStatus.CRITICAL)
 
 
 class CheckUpdate(msgspec.Struct, frozen=True):
@@ -115,12 +115,12 @@ def update_check(context: ApiContext, request: Request) -> Outcome:
     update = decoded_body(request, CheckUpdate)
     if not update.status or not is_known_status(update.status):
         raise HttpError(400, f"Invalid check status: '{update.status}'")
-    check_id = path_after(request, "/v1/agent/check/update/")
+    check_id = request.below
     return _reported(context, request, check_id, CheckStatus(update.status), update.output)
 
 
-def _noted(context: ApiContext, request: Request, prefix: str, status: CheckStatus) -> Outcome:
-    return _reported(context, request, path_after(request, prefix), status, request.parameters.get("note"))
+def _noted(context: ApiContext, request: Request, status: CheckStatus) -> Outcome:
+    return _reported(context, request, request.below, status, request.parameters.get("note"))
 
 
 def _reported(
@@ -156,7 +156,7 @@ def _require_owner(context: ApiContext, request: Request, definition: CheckDefin
 
 def health_by_id(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/agent/health/service/id/:id`"""
-    service_id = path_after(request, "/v1/agent/health/service/id/")
+    service_id = request.below
     if not service_id:
         raise HttpError(500, "Bad request: Missing serviceID")
     instance = local_instance(context.engine.db, context.agent.node_name, service_id)
@@ -170,7 +170,7 @@ def health_by_id(context: ApiContext, request: Request) -> Outcome:
 
 def health_by_name(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/agent/health/service/name/:name`; the worst instance sets the status."""
-    name = path_after(request, "/v1/agent/health/service/name/")
+    name = request.below
     if not name:
         raise HttpError(500, "Bad request: Missing service Name")
     instances = local_instances_named(context.engine.db, context.agent.node_name, name)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pellucid.api.context import ApiContext
-from pellucid.api.handlers.parameters import path_after, required_switch
+from pellucid.api.handlers.parameters import required_switch
 from pellucid.api.outcome import Commit, Outcome
 from pellucid.api.query_options import check_namespace
 from pellucid.api.registrations import check_removed, in_maintenance, maintenance_check_id
@@ -241,7 +241,7 @@ def join(context: ApiContext, request: Request) -> Outcome:
 
     There is no gossip here, so nobody can be joined; the error says how far it got.
     """
-    address = path_after(request, "/v1/agent/join/")
+    address = request.below
     return _join(address)
 
 
@@ -263,7 +263,7 @@ async def _join(address: str) -> Response:
 
 def force_leave(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/force-leave/:node`. The only member is this agent, which cannot be forced out."""
-    name = path_after(request, "/v1/agent/force-leave/")
+    name = request.below
     raise HttpError(500, f"agent: No node found with name '{name}'")
 
 

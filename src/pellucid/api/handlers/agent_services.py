@@ -10,7 +10,7 @@ import hashlib
 from pellucid.api.context import ApiContext
 from pellucid.api.filtering import filtered
 from pellucid.api.filtering.fields import AGENT_SERVICE
-from pellucid.api.handlers.parameters import decoded_body, filter_of, named, path_after, required_switch
+from pellucid.api.handlers.parameters import decoded_body, filter_of, named, required_switch
 from pellucid.api.outcome import Commit, Content, Outcome, Read
 from pellucid.api.query_options import check_namespace, query_options
 from pellucid.api.registrations import (
@@ -66,7 +66,7 @@ def services(context: ApiContext, request: Request) -> Outcome:
 def service(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/agent/service/:id`; `?hash=` waits for another content."""
     options = query_options(request, context.datacenter)
-    service_id = path_after(request, "/v1/agent/service/")
+    service_id = request.below
     args = (context.agent.node_name, service_id)
     return Read(_service, args, options, None, sends_index=False, by_hash=True, repeatable=True)
 
@@ -172,7 +172,7 @@ def _may_join(state: Snapshot, request: Request, service: Service) -> bool:
 
 def deregister_service(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/service/deregister/:id`; an unknown id is fine."""
-    service_id = named(request, "/v1/agent/service/deregister/", "Missing service ID")
+    service_id = named(request, "Missing service ID")
     node = context.agent.node_name
     service = agent_service(context.head, node, service_id)
     if service is None:
@@ -183,7 +183,7 @@ def deregister_service(context: ApiContext, request: Request) -> Outcome:
 
 def service_maintenance(context: ApiContext, request: Request) -> Outcome:
     """`PUT /v1/agent/service/maintenance/:id?enable=`"""
-    service_id = named(request, "/v1/agent/service/maintenance/", "Missing service ID")
+    service_id = named(request, "Missing service ID")
     enable = required_switch(request, "enable")
     node = context.agent.node_name
     service = agent_service(context.head, node, service_id)
@@ -203,7 +203,7 @@ def issue_credential(context: ApiContext, request: Request) -> Outcome:
 
     Ours, not Consul's. For programs on this machine, or with the credential it replaces.
     """
-    service_id = named(request, "/v1/agent/connect/credential/", "Missing service ID")
+    service_id = named(request, "Missing service ID")
     state, node = context.head, context.agent.node_name
     service = agent_service(state, node, service_id)
     if not request.peer.is_local and not holds_credential(state, request, node, service_id):

@@ -40,38 +40,38 @@ def services(context: ApiContext, request: Request) -> Outcome:
 
 def service(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/catalog/service/:name`"""
-    return _service(context, request, "/v1/catalog/service/", connect=False)
+    return _service(context, request, connect=False)
 
 
 def connect(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/catalog/connect/:name`"""
-    return _service(context, request, "/v1/catalog/connect/", connect=True)
+    return _service(context, request, connect=True)
 
 
 def node(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/catalog/node/:node`"""
     query_options(request, context.datacenter)
-    name = named(request, "/v1/catalog/node/", "Missing node name")
+    name = named(request, "Missing node name")
     return _read(context, request, _node, name, filter_of(request))
 
 
 def node_services(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/catalog/node-services/:node`"""
     query_options(request, context.datacenter)
-    name = named(request, "/v1/catalog/node-services/", "Missing node name")
+    name = named(request, "Missing node name")
     return _read(context, request, _node_services, name, filter_of(request))
 
 
 def gateway(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/catalog/gateway-services/:gateway`"""
     query_options(request, context.datacenter)
-    name = named(request, "/v1/catalog/gateway-services/", "Missing gateway name")
+    name = named(request, "Missing gateway name")
     return _read(context, request, _gateway_services, name)
 
 
-def _service(context: ApiContext, request: Request, prefix: str, *, connect: bool) -> Outcome:
+def _service(context: ApiContext, request: Request, *, connect: bool) -> Outcome:
     query_options(request, context.datacenter)
-    name = named(request, prefix, "Missing service name")
+    name = named(request, "Missing service name")
     tags = request.parameters.all("tag")
     return _read(
         context, request, _service_instances, name, connect, tags, node_meta(request), filter_of(request)

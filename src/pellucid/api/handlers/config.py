@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pellucid.api.context import ApiContext
-from pellucid.api.handlers.parameters import path_after
 from pellucid.api.outcome import Commit, Content, Outcome, Read
 from pellucid.api.query_options import PLAIN, check_datacenter, parse_uint64, query_options
 from pellucid.api.request import Request
@@ -37,7 +36,6 @@ from pellucid.state.mesh_tables import CONFIG_ENTRIES
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import Delete, Put, Stored, TableSelector
 
-PREFIX = "/v1/config/"
 ADVICE_HEADER = "X-Pellucid-Advice"
 """Says what was probably meant, where the body has Consul's words."""
 
@@ -117,7 +115,7 @@ def entry_set(state: Snapshot) -> EntrySet:
 def remove(context: ApiContext, request: Request) -> Outcome:
     """`DELETE /v1/config/:kind/:name`; what is not there is fine."""
     check_datacenter(request.parameters.get("dc"), context.datacenter)
-    kind, _, name = path_after(request, PREFIX).partition("/")
+    kind, _, name = request.below.partition("/")
     if not name:
         raise HttpError(404, "Must provide both a kind and name to delete")
     _require_known(kind, status=400)
@@ -143,7 +141,7 @@ def read_or_remove(context: ApiContext, request: Request) -> Outcome:
 def read(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/config/:kind[/:name]`; an entry's name may contain `/`."""
     options = query_options(request, context.datacenter)
-    kind, _, name = path_after(request, PREFIX).partition("/")
+    kind, _, name = request.below.partition("/")
     if kind:
         _require_known(kind, status=500)
     if name:

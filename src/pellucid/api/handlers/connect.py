@@ -71,7 +71,7 @@ def _roots(db: Db) -> Content:
 def leaf(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/agent/connect/ca/leaf/:service`: certificate and key, for those who may have them."""
     options = query_options(request, context.datacenter)
-    service = named(request, "/v1/agent/connect/ca/leaf/", "Missing service name")
+    service = named(request, "Missing service name")
     require_workload(context.engine.snapshot, request, service)
     try:
         context.leaf_of(service)

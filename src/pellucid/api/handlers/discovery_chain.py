@@ -8,7 +8,6 @@ from __future__ import annotations
 import msgspec
 
 from pellucid.api.context import ApiContext
-from pellucid.api.handlers.parameters import path_after
 from pellucid.api.outcome import Content, Outcome, Read
 from pellucid.api.query_options import consistent, query_options
 from pellucid.api.request import Request
@@ -40,7 +39,7 @@ class OverridesBody(msgspec.Struct, frozen=True):
 def chain(context: ApiContext, request: Request) -> Outcome:
     """`GET` or `POST /v1/discovery-chain/:service?compile-dc=`"""
     options = query_options(request, context.datacenter)
-    service = path_after(request, "/v1/discovery-chain/")
+    service = request.below
     if not service:
         raise bad_request("Missing chain name")
     overrides = _overrides(request) if request.method == "POST" else NO_OVERRIDES

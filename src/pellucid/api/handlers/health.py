@@ -36,21 +36,21 @@ from pellucid.state.tables import Stored
 def node(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/health/node/:node`"""
     options = query_options(request, context.datacenter)
-    name = named(request, "/v1/health/node/", "Missing node name")
+    name = named(request, "Missing node name")
     return _checks_read(options, _node_checks, name, filter_of(request))
 
 
 def checks(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/health/checks/:service`"""
     options = query_options(request, context.datacenter)
-    name = named(request, "/v1/health/checks/", "Missing service name")
+    name = named(request, "Missing service name")
     return _checks_read(options, _service_checks, name, node_meta(request), filter_of(request))
 
 
 def state(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/health/state/:state`"""
     options = query_options(request, context.datacenter)
-    name = named(request, "/v1/health/state/", "Missing check state")
+    name = named(request, "Missing check state")
     return _checks_read(options, _checks_in_state, name, node_meta(request), filter_of(request))
 
 
@@ -75,7 +75,7 @@ def _checks_read(options: QueryOptions, query: Query[..., Content], *args: Any) 
 
 def _instances_read(context: ApiContext, request: Request, by: str) -> Read:
     options = query_options(request, context.datacenter)
-    name = named(request, f"/v1/health/{by}/", "Missing service name")
+    name = named(request, "Missing service name")
     given = request.parameters
     passing = "passing" in given
     if given.get("passing"):

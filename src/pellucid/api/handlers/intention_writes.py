@@ -24,7 +24,6 @@ from pellucid.api.handlers.intention_reads import (
     listing,
     require_uuid,
 )
-from pellucid.api.handlers.parameters import path_after
 from pellucid.api.outcome import Commit, Outcome
 from pellucid.api.query_options import check_datacenter, check_namespace
 from pellucid.api.request import Request
@@ -44,8 +43,6 @@ from pellucid.state.mesh_tables import CONFIG_ENTRIES
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import Change, Delete, Put
 
-PREFIX = "/v1/connect/intentions/"
-
 
 class IntentionBody(Intention, frozen=True):
     """An intention as clients send it back: with indexes, which are of no account."""
@@ -63,7 +60,7 @@ def listing_or_create(context: ApiContext, request: Request) -> Outcome:
 
 def one_by_id(context: ApiContext, request: Request) -> Outcome:
     """`/v1/connect/intentions/:id`"""
-    intention_id = path_after(request, PREFIX)
+    intention_id = request.below
     match request.method:
         case "PUT":
             return update(context, request, intention_id)

@@ -51,7 +51,7 @@ def nodes(context: ApiContext, request: Request) -> Outcome:
 def node(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/node/:node`"""
     options = query_options(request, context.datacenter)
-    name = named(request, "/v1/internal/ui/node/", "Missing node name")
+    name = named(request, "Missing node name")
     return Read(_node, (name,), options, PLAIN, repeatable=True)
 
 
@@ -64,21 +64,21 @@ def services(context: ApiContext, request: Request) -> Outcome:
 def gateway_services_nodes(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/gateway-services-nodes/:gateway`"""
     options = query_options(request, context.datacenter)
-    gateway = named(request, "/v1/internal/ui/gateway-services-nodes/", "Missing gateway name")
+    gateway = named(request, "Missing gateway name")
     return Read(_gateway_services_nodes, (gateway,), options, PLAIN, repeatable=True)
 
 
 def gateway_intentions(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/gateway-intentions/:gateway`"""
     options = query_options(request, context.datacenter)
-    gateway = named(request, "/v1/internal/ui/gateway-intentions/", "Missing gateway name")
+    gateway = named(request, "Missing gateway name")
     return Read(_gateway_intentions, (gateway,), options, PLAIN, repeatable=True)
 
 
 def service_topology(context: ApiContext, request: Request) -> Outcome:
     """`GET /v1/internal/ui/service-topology/:service?kind=`"""
     options = query_options(request, context.datacenter)
-    service = named(request, "/v1/internal/ui/service-topology/", "Missing service name")
+    service = named(request, "Missing service name")
     if "kind" not in request.parameters:
         raise HttpError(400, "Missing service kind")
     kind = request.parameters.get("kind")

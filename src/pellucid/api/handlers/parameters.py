@@ -16,17 +16,11 @@ from pellucid.model.go_text import quote
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def path_after(request: Request, prefix: str) -> str:
-    """What follows a prefix pattern in the path; may be empty and may contain `/`."""
-    return request.path.removeprefix(prefix)
-
-
-def named(request: Request, prefix: str, missing: str) -> str:
-    """What follows the prefix, which must not be empty: HttpError 400 `missing` otherwise."""
-    name = path_after(request, prefix)
-    if not name:
+def named(request: Request, missing: str) -> str:
+    """What follows the endpoint's prefix, which must not be empty: HttpError 400 `missing` otherwise."""
+    if not request.below:
         raise HttpError(400, missing)
-    return name
+    return request.below
 
 
 def node_meta(request: Request) -> MetaFilter:
