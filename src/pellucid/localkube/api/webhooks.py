@@ -1,0 +1,218 @@
+"""Admission webhooks: programs outside that change or refuse what is about to be stored.
+
+Source: Kubernetes docs, "Dynamic Admission Control".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from pellucid.localkube.api.admission import Review
+from pellucid.localkube.api.objects import Object
+from pellucid.localkube.api.patches import PatchError, json_patch
+from pellucid.localkube.api.selectors import selector_test
+from pellucid.localkube.api.status import ApiError, internal
+from pellucid.localkube.api.store import Resources
+from pellucid.localkube.types.kinds import (
+    MUTATING_WEBHOOK_CONFIGURATIONS,
+    NAMESPACES,
+    VALIDATING_WEBHOOK_CONFIGURATIONS,
+    Resource,
+)
+
+KNOWN_VERSIONS = ("v1", "v1beta1")
+_NEVER_REVIEWED = frozenset(
+    {MUTATING_WEBHOOK_CONFIGURATIONS.stored, VALIDATING_WEBHOOK_CONFIGURATIONS.stored}
+)
+
+Post = Callable[[Object, bytes, float], Awaitable[bytes]]
+"""Send a body to a webhook's clientConfig, within seconds; answers the body. Raises OSError, TimeoutError."""
+
+
+class WebhookFailed(Exception):
+    """The webhook could not be asked, or its answer makes no sense."""
+
+
+class Webhooks:
+    """The admission that asks every webhook configured for a write."""
+
+    def __init__(self, resources: Resources, post: Post) -> None:
+        self._resources = resources
+        self._post = post
+
+    async def mutate(self, review: Review) -> Object | None:
+        """The object as the mutating webhooks, one after another, leave it. Raises ApiError."""
+        value = review.object
+        asked: list[Object] = []
+        changed_by_last = False
+        for webhook in self._matching(MUTATING_WEBHOOK_CONFIGURATIONS, review):
+            before = value
+            value = await self._ask(webhook, review, value)
+            changed_by_last = value != before
+            asked.append(webhook)
+        again = asked[:-1] if changed_by_last else []
+        for webhook in again:
+            if webhook.get("reinvocationPolicy") == "IfNeeded":
+                value = await self._ask(webhook, review, value)
+        return value
+
+    async def validate(self, review: Review) -> None:
+        """Ask the validating webhooks, all at once. Raises ApiError."""
+        matching = list(self._matching(VALIDATING_WEBHOOK_CONFIGURATIONS, review))
+        await asyncio.gather(*(self._ask(webhook, review, review.object) for webhook in matching))
+
+    def _matching(self, kind: Resource, review: Review) -> Iterator[Object]:
+        if review.resource.stored in _NEVER_REVIEWED:
+            return
+        for configuration in self._resources.select(kind)[1]:
+            for webhook in configuration.get("webhooks") or ():
+                if self._concerns(webhook, review):
+                    yield webhook
+
+    def _concerns(self, webhook: Object, review: Review) -> bool:
+        if not any(_covers(rule, review) for rule in webhook.get("rules") or ()):
+            return False
+        labels = self._namespace_labels(review)
+        if labels is not None and not selector_test(webhook.get("namespaceSelector") or {})(labels):
+            return False
+        by_object = selector_test(webhook.get("objectSelector") or {})
+        return any(
+            by_object(value["metadata"].get("labels") or {})
+            for value in (review.object, review.old)
+            if value is not None
+        )
+
+    def _namespace_labels(self, review: Review) -> Object | None:
+        if review.resource.stored == NAMESPACES.stored:
+            value = review.object or review.old or {}
+            return dict(value.get("metadata", {}).get("labels") or {})
+        if not review.resource.namespaced:
+            return None
+        namespace = self._resources.peek(NAMESPACES, "", review.namespace) or {"metadata": {}}
+        return dict(namespace["metadata"].get("labels") or {})
+
+    async def _ask(self, webhook: Object, review: Review, value: Object | None) -> Object | None:
+        name = webhook["name"]
+        if review.options.dry_run and webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
+            raise ApiError(
+                400,
+                "BadRequest",
+                f'admission webhook "{name}" does not support dry run',
+            )
+        try:
+            response = await self._called(webhook, review, value)
+            if response.get("allowed"):
+                review.options.warnings.extend(str(one) for one in response.get("warnings") or ())
+                return _patched(response, value)
+        except WebhookFailed as failed:
+            if webhook.get("failurePolicy") == "Ignore":
+                return value
+            raise internal(f'failed calling webhook "{name}": {failed}') from None
+        raise _denied(name, response.get("status") or {})
+
+    async def _called(self, webhook: Object, review: Review, value: Object | None) -> Object:
+        stated = webhook.get("admissionReviewVersions") or ()
+        version = next((one for one in stated if one in KNOWN_VERSIONS), None)
+        if version is None:
+            raise WebhookFailed(f"none of its admissionReviewVersions is known: {', '.join(stated)}")
+        uid = str(uuid.uuid4())
+        body = msgspec.json.encode(
+            {
+                "kind": "AdmissionReview",
+                "apiVersion": f"admission.k8s.io/{version}",
+                "request": _request(review, value, uid),
+            }
+        )
+        seconds = float(webhook.get("timeoutSeconds") or 10)
+        try:
+            answer = msgspec.json.decode(await self._post(webhook["clientConfig"], body, seconds))
+            response: Any = answer["response"]
+            if not isinstance(response, dict):
+                raise WebhookFailed("the response is not an object")
+        except TimeoutError:
+            raise WebhookFailed("failed to call webhook: context deadline exceeded") from None
+        except OSError as error:
+            raise WebhookFailed(f"failed to call webhook: {error}") from None
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise WebhookFailed(f"webhook response is not an AdmissionReview: {error}") from None
+        if version == "v1" and response.get("uid") != uid:
+            raise WebhookFailed(f'expected response.uid={uid}, got "{response.get("uid")}"')
+        return response
+
+
+def _covers(rule: Object, review: Review) -> bool:
+    resource = review.resource
+    wanted = f"{resource.plural}/{review.subresource}" if review.subresource else resource.plural
+    names = rule.get("resources") or ()
+    possible = {wanted, "*/*"}
+    possible |= {f"{resource.plural}/*", f"*/{review.subresource}"} if review.subresource else {"*"}
+    scope = {"Namespaced": True, "Cluster": False}.get(rule.get("scope", "*"), resource.namespaced)
+    return (
+        _has(rule.get("operations"), review.operation)
+        and _has(rule.get("apiGroups"), resource.group)
+        and _has(rule.get("apiVersions"), resource.version)
+        and bool(possible & set(names))
+        and scope == resource.namespaced
+    )
+
+
+def _has(listed: list[str] | None, wanted: str) -> bool:
+    return wanted in (listed or ()) or "*" in (listed or ())
+
+
+def _request(review: Review, value: Object | None, uid: str) -> Object:
+    resource = review.resource
+    kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    place = {"group": resource.group, "version": resource.version, "resource": resource.plural}
+    request: Object = {
+        "uid": uid,
+        "kind": kind,
+        "resource": place,
+        "requestKind": kind,
+        "requestResource": place,
+        "name": review.name,
+        "namespace": review.namespace,
+        "operation": review.operation,
+        "userInfo": review.options.user.shown(),
+        "object": value,
+        "oldObject": review.old,
+        "dryRun": review.options.dry_run,
+        "options": {"kind": f"{review.operation.title()}Options", "apiVersion": "meta.k8s.io/v1"},
+    }
+    if review.subresource:
+        request["subResource"] = request["requestSubResource"] = review.subresource
+    return request
+
+
+def _patched(response: Object, value: Object | None) -> Object | None:
+    if not response.get("patch") or value is None:
+        return value
+    if response.get("patchType", "JSONPatch") != "JSONPatch":
+        raise WebhookFailed(f"unsupported patch type {response['patchType']!r}")
+    try:
+        patch = msgspec.json.decode(base64.b64decode(response["patch"], validate=True))
+        changed = json_patch(copy.deepcopy(value), patch)
+    except (ValueError, TypeError, PatchError) as error:
+        raise WebhookFailed(f"its patch cannot be applied: {error}") from None
+    if not isinstance(changed, dict) or not isinstance(changed.get("metadata"), dict):
+        raise WebhookFailed("its patch does not leave an object")
+    return changed
+
+
+def _denied(name: str, status: Object) -> ApiError:
+    why = status.get("message") or status.get("reason")
+    text = f'admission webhook "{name}" denied the request'
+    message = f"{text}: {why}" if why else f"{text} without explanation"
+    code = status.get("code")
+    return ApiError(
+        code if isinstance(code, int) and 400 <= code < 600 else 400,
+        str(status.get("reason") or "BadRequest"),
+        message,
+    )
