@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pellucid.localkube.api.objects import OBJECTS
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.tokens import ISSUER, ServiceAccountTokens
+from pellucid.localkube.api.webhooks import Webhooks
 from pellucid.localkube.cluster.definition import ClusterDefinition, cgroup_of, load_definition
 from pellucid.localkube.cluster.first_objects import API_PORT, create_first_objects
 from pellucid.localkube.cluster.server_process import READY
@@ -33,6 +34,7 @@ from pellucid.localkube.controllers.running import run_controllers
 from pellucid.localkube.http.application import Application
 from pellucid.localkube.http.node_streams import ExecSession, LogWish
 from pellucid.localkube.http.server import ApiServer, tls_context
+from pellucid.localkube.http.webhook_client import WebhookClient, cluster_addresses
 from pellucid.localkube.images.image_table import ImageTable
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.network.dns_server import DnsServer
@@ -88,6 +90,7 @@ async def serve(handed: Handed) -> None:
         undo.push_async_callback(log.close)
         resources = Resources(log)
         undo.callback(resources.close)
+        resources.admission = Webhooks(resources, WebhookClient(cluster_addresses(resources)))
         await create_first_objects(resources, plan)
         tokens = _tokens(handed.directory / "pki", resources)
         kubelets = _kubelets(handed.directory, definition, plan, resources, tokens)
