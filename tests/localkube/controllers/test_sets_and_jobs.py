@@ -103,7 +103,10 @@ async def test_a_stateful_set_numbers_its_pods_and_gives_each_its_claim() -> Non
                 "resources": {"requests": {"storage": "1Gi"}},
             },
         }
-        await running.create(STATEFUL_SETS, stateful_set(volumeClaimTemplates=[claim]))
+        mounting = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+        template = pod_template(container=mounting)
+        wanted = stateful_set(volumeClaimTemplates=[claim])
+        await running.create(STATEFUL_SETS, wanted | {"spec": wanted["spec"] | {"template": template}})
         await running.until(STATEFUL_SETS, lambda items: items[0]["status"].get("readyReplicas") == 3)
         pods = await running.list(PODS)
         assert names(pods) == ["web-0", "web-1", "web-2"]
@@ -113,6 +116,8 @@ async def test_a_stateful_set_numbers_its_pods_and_gives_each_its_claim() -> Non
             "data-web-2",
         ]
         first = next(pod for pod in pods if name_of(pod) == "web-0")
+        claimed = {v["name"]: v.get("persistentVolumeClaim") for v in first["spec"]["volumes"]}
+        assert claimed["data"] == {"claimName": "data-web-0"}
         assert (first["spec"]["hostname"], first["spec"]["subdomain"]) == ("web-0", "web")
         assert first["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] == "web-0"
 

@@ -6,7 +6,7 @@ Source: pkg/apis/core/validation, pkg/apis/apps/validation and others of Kuberne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -133,7 +133,8 @@ def _pod(value: Object) -> Causes:
     yield from _pod_spec(value.get("spec") or {}, "spec")
 
 
-def _pod_spec(spec: Object, path: str) -> Causes:
+def _pod_spec(spec: Object, path: str, claimed: Iterable[str] = ()) -> Causes:
+    """claimed: volumes that the pod will get besides its own, from claim templates."""
     if not spec.get("containers"):
         yield required(f"{path}.containers")
     volumes: set[str] = set()
@@ -145,6 +146,7 @@ def _pod_spec(spec: Object, path: str) -> Causes:
         elif name and not _DNS_LABEL.fullmatch(name):
             yield bad(field, name, _LABEL_TEXT)
         volumes.add(name)
+    volumes.update(claimed)
     names: set[str] = set()
     for group in ("initContainers", "containers"):
         for place, container in enumerate(spec.get(group) or ()):
@@ -217,7 +219,9 @@ def _workload(value: Object) -> Causes:
     elif not selector_test(selector)(labels):
         yield bad("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
     yield from _labels(labels, "spec.template.metadata.labels")
-    yield from _pod_spec(template.get("spec") or {}, "spec.template.spec")
+    claims = (claim.get("metadata") or {} for claim in spec.get("volumeClaimTemplates") or ())
+    claimed = [claim.get("name", "") for claim in claims]
+    yield from _pod_spec(template.get("spec") or {}, "spec.template.spec", claimed)
     policy = (template.get("spec") or {}).get("restartPolicy", "Always")
     if policy in ("OnFailure", "Never"):
         yield unsupported("spec.template.spec.restartPolicy", policy, ("Always",))
