@@ -16,9 +16,10 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 import uvloop
 
@@ -127,23 +128,30 @@ class Agent:
             await open_http(http, configuration, self._certificate)
             await ads.start()
             _write_pid_file(configuration.pid_file)
-            async with asyncio.TaskGroup() as tasks:
-                running = [
-                    tasks.create_task(engine.run(), name="engine"),
-                    tasks.create_task(certificates.run(), name="certificates"),
-                    tasks.create_task(self._health.run(), name="health checks"),
-                    tasks.create_task(self._dns.serve(dns_listeners), name="dns"),
-                    tasks.create_task(self._mesh_dns.serve(mesh_dns_listeners), name="mesh dns"),
-                ]
-                with self._signals(tasks):
-                    garbage_collection.settle()
-                    self._announce()
-                    await self._stop.wait()
-                logger.info("stopping")
-                app.stop()
-                await asyncio.gather(http.stop(STOP_SECONDS), ads.stop(STOP_SECONDS))
-                for task in running:
-                    task.cancel()
+            work = {
+                "engine": engine.run(),
+                "certificates": certificates.run(),
+                "health checks": self._health.run(),
+                "dns": self._dns.serve(dns_listeners),
+                "mesh dns": self._mesh_dns.serve(mesh_dns_listeners),
+            }
+            await self._until_stopped(work, app, http, ads)
+
+    async def _until_stopped(
+        self, work: Mapping[str, Coroutine[Any, Any, None]], app: App, http: HttpServer, ads: AdsServer
+    ) -> None:
+        """Do the work, by name, until told to stop; then close the doors, and end the work last."""
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(each, name=name) for name, each in work.items()]
+            with self._signals(tasks):
+                garbage_collection.settle()
+                self._announce()
+                await self._stop.wait()
+            logger.info("stopping")
+            app.stop()
+            await asyncio.gather(http.stop(STOP_SECONDS), ads.stop(STOP_SECONDS))
+            for task in running:
+                task.cancel()
 
     def stop(self) -> None:
         """Ask the agent to end."""
@@ -227,7 +235,7 @@ class Agent:
             logger.warning(warning)
 
     @contextlib.contextmanager
-    def _signals(self, tasks: asyncio.TaskGroup):  # type: ignore[no-untyped-def]
+    def _signals(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, self.stop)
