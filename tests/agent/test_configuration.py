@@ -180,6 +180,7 @@ def test_an_agent_without_a_mesh_there_is_not() -> None:
         ('bind_addr = "10.0.0.1 10.0.0.2"', "bind_addr cannot contain multiple addresses: 10.0.0.1 10.0.0.2"),
         ('bind_addr = "localhost"', "bind_addr: invalid ip address: localhost"),
         ('client_addr = "nowhere"', "client_addr: invalid ip address: nowhere"),
+        ('addresses { https = "unix:///x" }', "addresses.https: cannot use a unix socket: unix:///x"),
         ('addresses { dns = "unix:///x" }', "addresses.dns: cannot use a unix socket: unix:///x"),
         ('advertise_addr = "0.0.0.0"', "advertise_addr cannot be 0.0.0.0, :: or [::]"),
         ('bind_addr = "{{ GetPublicIP }}"', "bind_addr: cannot expand {{ GetPublicIP }}; known are"),

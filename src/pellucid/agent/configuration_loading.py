@@ -184,7 +184,7 @@ def _listeners(keys: ConfigurationFile, *, dev: bool, host: Host) -> Listeners:
         dns=at("dns", addresses.dns, dns_port, unix_allowed=False),
         mesh_dns=at("dns", addresses.dns, _port("pellucid.mesh_dns_port", mesh_dns_port), unix_allowed=False),
         http=at("http", addresses.http, _or(ports.http, 8500)),
-        https=at("https", addresses.https, _or(ports.https, OFF)),
+        https=at("https", addresses.https, _or(ports.https, OFF), unix_allowed=False),
         grpc=at("grpc", addresses.grpc, grpc_port) + _xds_socket(own),
     )
     _refuse_shared(listeners)
