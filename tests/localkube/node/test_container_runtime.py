@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from pellucid.localkube.images.archive import load_archive
 from pellucid.localkube.images.image_table import ImageTable
 from pellucid.localkube.node.container_runtime import Container, ContainerRuntime
 from pellucid.localkube.node.log_file import LogOptions, read_log
 from pellucid.localkube.node.oci_config import ContainerSettings, Mount
 from pellucid.localkube.node.runtime_errors import ContainerFailed
 from pellucid.localkube.node.sandbox import Sandbox, SandboxSettings, make_sandbox
+from tests.localkube.images.test_archive import saved
 
 pytestmark = pytest.mark.root
 
@@ -178,3 +180,19 @@ async def test_a_follower_gets_lines_as_they_come_and_ends_with_the_container(po
         assert await asyncio.wait_for(anext(lines), 20) == word
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(anext(lines), 20)
+
+
+async def test_an_image_from_an_archive_runs_without_what_its_upper_layer_deleted(
+    pod: Pod, tmp_path: Path
+) -> None:
+    shell = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True, check=True).stdout
+    needed = ["/bin/sh", *(word for word in shell.split() if word.startswith("/"))]
+    lower: dict[str, bytes | tuple[str, str]] = {f"{Path(one).parent}/".lstrip("/"): b"" for one in needed}
+    lower |= {one.lstrip("/"): Path(one).read_bytes() for one in needed}
+    archive = saved(tmp_path / "a.tar", lower | {"opt/": b"", "opt/a": b"1"}, {"opt/": b"", "opt/.wh.a": b""})
+    load_archive(archive, tmp_path / "images")
+    image = pod.images.find("acme/app:1")
+    settings = ContainerSettings(image, ("/bin/sh", "-c", "echo /opt/* /usr/*"), image.environment)
+    container = await pod.runtime.start("c0", settings, pod.sandbox, tmp_path / "logs" / "c0.log")
+    pod.started.append(container)
+    assert (await pod.output(container)).split() == ["/opt/*", "/usr/*"]

@@ -1,4 +1,4 @@
-"""The images a cluster has: a built-in table, and a file of more.
+"""The images a cluster has: those loaded from archives, a file of more, and a built-in table.
 
 The file is JSON, a list of objects:
     {"name": "example/app", "entrypoint": ["app"], "command": [], "environment": {"A": "b"},
@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pellucid.localkube.images import programs
+from pellucid.localkube.images.archive import loaded_images
 from pellucid.localkube.images.host_root import make_host_root
 from pellucid.localkube.images.image import DEFAULT_PATH, Bind, Image, ImageNotAvailable
 from pellucid.localkube.images.reference import ImageReference, parse_reference
@@ -68,6 +69,7 @@ class ImageTable:
     """Finds images. `directory` is where root file systems are kept; `more` the file of further images."""
 
     def __init__(self, directory: Path, more: Path | None = None) -> None:
+        self._directory = directory
         self._base = directory / "host"
         self._layers = make_host_root(self._base)
         self._more = more
@@ -76,13 +78,15 @@ class ImageTable:
     def find(self, text: str) -> Image:
         """Raises InvalidImageName, InvalidImageTable, ImageNotAvailable."""
         reference = parse_reference(text)
+        if (loaded := loaded_images(self._directory).get(str(reference))) is not None:
+            return loaded
         for entry in (*self._further(), *_BUILT_IN):
             if _names(entry.name, reference):
                 return self._image(entry)
         raise ImageNotAvailable(
             f'failed to pull and unpack image "{reference}": failed to resolve reference "{reference}": '
             f"{reference}: not found: this cluster has no such image and pulls from no registry; "
-            f"add it to the cluster's file of images"
+            f"load it, or add it to the cluster's file of images"
         )
 
     def _image(self, entry: ImageEntry) -> Image:

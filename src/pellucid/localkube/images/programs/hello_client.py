@@ -1,6 +1,8 @@
 """Asks a greeter for its greeting every two seconds and prints what it says."""
 
 import os
+import signal
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +21,8 @@ def ask(url: str) -> str:
 
 
 def main() -> None:
-    """Ask until killed."""
+    """Ask until told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         print(time.strftime("%Y/%m/%d %H:%M:%S"), ask(URL), flush=True)
         time.sleep(2)
