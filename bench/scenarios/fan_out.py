@@ -41,8 +41,9 @@ SIZES = (
 QUICK_SIZES = (Size(services=20, proxies=10), Size(services=20, proxies=100))
 CHANGED = 7
 """The number of the service that changes."""
-ROUNDS, QUICK_ROUNDS = 40, 12
+ROUNDS, MANY_PROXIES_ROUNDS, QUICK_ROUNDS = 40, 20, 12
 """Changes of a kind that are measured; even, since each is made and unmade."""
+MANY_PROXIES = 1_000
 WARM_UP = 2
 """Changes of a kind that are made first and not measured."""
 
@@ -83,6 +84,12 @@ def measure(plan: Plan) -> Iterator[Figure]:
                 yield from _measure(
                     server, connected, size, change, rounds=QUICK_ROUNDS if plan.quick else ROUNDS
                 )
+
+
+def _rounds(plan: Plan, size: Size) -> int:
+    if plan.quick:
+        return QUICK_ROUNDS
+    return MANY_PROXIES_ROUNDS if size.proxies >= MANY_PROXIES else ROUNDS
 
 
 def _changes(server: Server, size: Size) -> Iterator[Change]:
