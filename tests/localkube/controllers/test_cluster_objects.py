@@ -203,3 +203,19 @@ async def test_a_pod_that_fits_nowhere_says_why_and_is_placed_when_it_fits() -> 
         )
         await running.resources.patch(NODES, "", "node-0", {"metadata": {"labels": {"disk": "fast"}}})
         await running.until(PODS, lambda pods: pods[0]["spec"].get("nodeName") == "node-0")
+
+
+async def test_each_load_balancer_gets_an_address_of_its_own_and_gives_it_back() -> None:
+    async with cluster() as running:
+        for name in ("one", "two"):
+            wanted = service(type="LoadBalancer") | {"metadata": {"name": name}}
+            await running.create(SERVICES, wanted)
+
+        def addresses(items: list[Object]) -> list[str]:
+            entries = [i["status"]["loadBalancer"].get("ingress") or [] for i in items]
+            return [entry["ip"] for given in entries for entry in given]
+
+        found = await running.until(SERVICES, lambda items: len(addresses(items)) == 2)
+        assert sorted(addresses(found)) == ["172.30.0.128", "172.30.0.129"]
+        await running.resources.patch(SERVICES, "default", "one", {"spec": {"type": "ClusterIP"}})
+        await running.until(SERVICES, lambda items: len(addresses(items)) == 1)

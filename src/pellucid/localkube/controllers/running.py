@@ -13,6 +13,7 @@ from pellucid.localkube.controllers.deployment import DEPLOYMENT_CONTROLLER
 from pellucid.localkube.controllers.endpoints import ENDPOINTS_CONTROLLER
 from pellucid.localkube.controllers.garbage import GARBAGE_CONTROLLER
 from pellucid.localkube.controllers.job import JOB_CONTROLLER
+from pellucid.localkube.controllers.load_balancer import LOAD_BALANCER_CONTROLLER
 from pellucid.localkube.controllers.loop import Loop
 from pellucid.localkube.controllers.namespace import NAMESPACE_CONTROLLER
 from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
@@ -41,6 +42,7 @@ def controllers(authority: str, volumes: Path) -> tuple[Controller, ...]:
         claim_controller(volumes),
         VOLUME_CONTROLLER,
         ENDPOINTS_CONTROLLER,
+        LOAD_BALANCER_CONTROLLER,
         GARBAGE_CONTROLLER,
     )
 
