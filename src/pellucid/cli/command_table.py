@@ -49,6 +49,9 @@ TABLE: dict[str, Entry | Group] = {
     "cluster delete": Entry("cluster", "DELETE", "Deletes a cluster with everything in it"),
     "cluster kubeconfig": Entry("cluster", "KUBECONFIG", "Prints a cluster's kubeconfig"),
     "cluster list": Entry("cluster", "LIST", "Lists the clusters of this machine"),
+    "cluster load": Entry("cluster", "LOAD", "Adds images from an archive"),
+    "cluster logs": Entry("cluster", "LOGS", "Copies a cluster's logs to a directory"),
+    "cluster nodes": Entry("cluster", "NODES", "Lists a cluster's nodes"),
     "cluster start": Entry("cluster", "START", "Starts a stopped cluster"),
     "cluster stop": Entry("cluster", "STOP", "Stops a cluster and keeps its objects"),
     "config": Group(

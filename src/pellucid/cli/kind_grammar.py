@@ -12,6 +12,9 @@ WORDS = {
     ("delete", "cluster"): ("cluster", "delete"),
     ("get", "clusters"): ("cluster", "list"),
     ("get", "kubeconfig"): ("cluster", "kubeconfig"),
+    ("get", "nodes"): ("cluster", "nodes"),
+    ("load", "image-archive"): ("cluster", "load"),
+    ("export", "logs"): ("cluster", "logs"),
     ("version",): ("version",),
 }
 

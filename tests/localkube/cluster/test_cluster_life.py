@@ -154,6 +154,20 @@ def test_a_name_that_is_taken_or_cannot_be_one_is_refused(machine: Machine) -> N
     assert machine.cluster("list").split() == ["one"]
 
 
+def test_logs_of_containers_are_copied_out_and_what_is_no_image_is_refused(machine: Machine) -> None:
+    machine.cluster("create", "-name", "one")
+    machine.kubectl("run", "talker", "--image=busybox", "--restart=Never", "--", "echo", "said this")
+    machine.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/talker", "--timeout=30s")
+    target = machine.directory / "logs"
+    machine.cluster("logs", "-name", "one", str(target))
+    [log] = target.glob("one-control-plane/*/talker/0.log")
+    assert "said this" in log.read_text()
+    archive = machine.directory / "no.tar"
+    archive.write_bytes(b"no archive")
+    assert "cannot load" in machine.cluster("load", "-name", "one", str(archive), fails=True)
+    assert machine.cluster("nodes", "-name", "one").split() == ["one-control-plane"]
+
+
 def test_deleting_a_cluster_that_is_not_there_is_done(machine: Machine) -> None:
     machine.cluster("delete", "-name", "absent")
 

@@ -1,7 +1,8 @@
-"""`cluster create|delete|list|kubeconfig|start|stop`: Kubernetes clusters on this machine."""
+"""`cluster create|delete|list|...`: Kubernetes clusters on this machine."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.cli.command import Command, CommandFailed, Invocation, UsageFailed
@@ -15,17 +16,23 @@ if TYPE_CHECKING:
 NAME = Flag("name", "The cluster's name.", default="kind", placeholder="name")
 
 
-def _in_clusters(action: Callable[[Clusters, Invocation], None], doing: str) -> Callable[[Invocation], int]:
-    """A command's function: `action` with this machine's clusters, and its failure as text."""
+def _in_clusters(
+    action: Callable[[Clusters, Invocation], None], doing: str, taken: int = 0
+) -> Callable[[Invocation], int]:
+    """A command's function: `action` with this machine's clusters, and its failure as text.
+
+    taken: how many arguments the command has.
+    """
 
     def run(invocation: Invocation) -> int:
         from pellucid.localkube.cluster.definition import ClusterError
         from pellucid.localkube.cluster.life import Clusters
 
-        if invocation.arguments:
-            raise UsageFailed(
-                f"Unexpected argument {invocation.arguments[0]!r}: name the cluster with -name."
-            )
+        if len(invocation.arguments) > taken:
+            unexpected = invocation.arguments[taken]
+            raise UsageFailed(f"Unexpected argument {unexpected!r}: name the cluster with -name.")
+        if len(invocation.arguments) < taken:
+            raise UsageFailed("An argument is missing.")
         try:
             action(Clusters(invocation.environment), invocation)
         except ClusterError as error:
@@ -77,6 +84,20 @@ def _start(clusters: Clusters, invocation: Invocation) -> None:
 
 def _stop(clusters: Clusters, invocation: Invocation) -> None:
     clusters.stop(invocation.flags.text("name"))
+
+
+def _load(clusters: Clusters, invocation: Invocation) -> None:
+    for image in clusters.load(invocation.flags.text("name"), Path(invocation.arguments[0])):
+        invocation.output(image)
+
+
+def _logs(clusters: Clusters, invocation: Invocation) -> None:
+    clusters.export_logs(invocation.flags.text("name"), Path(invocation.arguments[0]))
+
+
+def _nodes(clusters: Clusters, invocation: Invocation) -> None:
+    for node in clusters.definition(invocation.flags.text("name")).node_names():
+        invocation.output(node)
 
 
 CREATE = Command(
@@ -132,6 +153,33 @@ STOP = Command(
     usage="cluster stop [options]",
     about="Stops a cluster: its pods end, its objects are kept.",
     run=_in_clusters(_stop, "stop cluster"),
+    flags=(NAME,),
+    takes_client=False,
+)
+
+LOAD = Command(
+    usage="cluster load [options] ARCHIVE",
+    about=(
+        "Adds the images of an archive to a cluster: an OCI layout or what `docker save` writes.\n\n"
+        "    $ pellucid cluster load -name tproxy hello.tar"
+    ),
+    run=_in_clusters(_load, "load images", taken=1),
+    flags=(NAME,),
+    takes_client=False,
+)
+
+LOGS = Command(
+    usage="cluster logs [options] DIRECTORY",
+    about="Copies the logs of a cluster's server and of every container to a directory.",
+    run=_in_clusters(_logs, "export logs", taken=1),
+    flags=(NAME,),
+    takes_client=False,
+)
+
+NODES = Command(
+    usage="cluster nodes [options]",
+    about="Lists a cluster's nodes.",
+    run=_in_clusters(_nodes, "list nodes"),
     flags=(NAME,),
     takes_client=False,
 )

@@ -23,6 +23,7 @@ from pellucid.localkube.cluster.definition import (
 from pellucid.localkube.cluster.kubeconfig import add_to_user, own_kubeconfig, remove_from_user, written
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import free_port, running_server, start_server, stop_server
+from pellucid.localkube.images.archive import InvalidArchive, load_archive
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.node.container_runtime import remove_leftovers
 
@@ -93,6 +94,32 @@ class Clusters:
         """Stop a cluster and keep its objects. Raises ClusterError if there is no such cluster."""
         self.definition(name)
         stop_server(self.root / name)
+
+    def load(self, name: str, archive: Path) -> tuple[str, ...]:
+        """Add the images of an OCI or Docker archive; their full names. Raises ClusterError."""
+        self.definition(name)
+        try:
+            return load_archive(archive, self.root / name / "images")
+        except (InvalidArchive, OSError) as error:
+            raise ClusterError(f"cannot load {archive}: {error}") from None
+
+    def export_logs(self, name: str, target: Path) -> None:
+        """Copy the server's log and every container's under `target`. Raises ClusterError.
+
+        The server's is `server.log`, a container's `<node>/<pod uid>/<container>/<run>.log`.
+        """
+        self.definition(name)
+        directory = self.root / name
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(directory / "server.log", target / "server.log")
+            for log in directory.glob("nodes/*/pods/*/logs/*/*.log"):
+                node, _, pod, _, container, run = log.relative_to(directory / "nodes").parts
+                place = target / node / pod / container
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(log, place / run)
+        except OSError as error:
+            raise ClusterError(f"cannot write logs to {target}: {error}") from None
 
     def delete(self, name: str) -> tuple[str, ...]:
         """Delete a cluster with everything of it. Answers its nodes' names; none if there was no such one."""
