@@ -187,14 +187,25 @@ async def test_a_credential_is_renewed_by_programs_here_or_by_its_holder(agent: 
     assert (await ask(agent, HERE, "PUT", "/v1/agent/connect/credential/none")).status == 404
 
 
-async def test_the_authoritys_key_is_not_shown_elsewhere(agent: ServedAgent) -> None:
-    target = "/v1/connect/ca/configuration"
+CA_CONFIGURATION = "/v1/connect/ca/configuration"
+
+
+@pytest.mark.parametrize("spelling", ["PrivateKey", "private_key", "privatekey"])
+async def test_the_authoritys_key_is_not_shown_elsewhere(agent: ServedAgent, spelling: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
-    wanted = {"Provider": "consul", "Config": {"PrivateKey": key.decode()}}
-    assert (await ask(agent, HERE, "PUT", target, wanted)).status == 200
-    assert b"PRIVATE KEY" in (await ask(agent, HERE, "GET", target)).body
-    assert b"PRIVATE KEY" not in (await ask(agent, ELSEWHERE, "GET", target)).body
+    wanted = {"Provider": "consul", "Config": {spelling: key.decode()}}
+    assert (await ask(agent, HERE, "PUT", CA_CONFIGURATION, wanted)).status == 200
+    assert b"PRIVATE KEY" in (await ask(agent, HERE, "GET", CA_CONFIGURATION)).body
+    assert b"PRIVATE KEY" not in (await ask(agent, ELSEWHERE, "GET", CA_CONFIGURATION)).body
+
+
+async def test_the_authority_is_not_replaced_from_elsewhere(agent: ServedAgent) -> None:
+    before = agent.log.revision
+    wanted = {"Provider": "consul", "Config": {"PrivateKeyBits": 384}}
+    assert (await ask(agent, ELSEWHERE, "PUT", CA_CONFIGURATION, wanted)).status == 403
+    assert agent.log.revision == before
+    assert (await ask(agent, HERE, "PUT", CA_CONFIGURATION, wanted)).status == 200

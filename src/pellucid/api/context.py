@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
@@ -124,7 +124,6 @@ class ApiContext:
     leave: Callable[[], Awaitable[None]] = _nothing
     log_lines: Callable[[str, bool], AsyncIterator[bytes]] = _no_lines
     """Lines of the agent's log from a level on, as text or JSON, without end."""
-    other_members: Callable[[], Sequence[Mapping[str, Any]]] = tuple
 
     @property
     def datacenter(self) -> str:

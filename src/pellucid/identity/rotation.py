@@ -78,6 +78,11 @@ def read_settings(configuration: CaConfiguration) -> CaSettings:
     return settings
 
 
+def is_secret(key: str) -> bool:
+    """True for a key of a CA configuration, however spelt, whose value nobody else may see."""
+    return _folded(key) == _folded("PrivateKey")
+
+
 def active_root(roots: Iterable[CaRoot]) -> CaRoot | None:
     """The root that signs, if there is one yet."""
     return next((root for root in roots if root.active), None)

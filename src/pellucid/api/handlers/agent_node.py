@@ -103,7 +103,7 @@ def _stats(context: ApiContext) -> Mapping[str, Mapping[str, str]]:
             "os": platform.system().lower(),
             "version": f"python{platform.python_version()}",
         },
-        "serf_lan": {"members": str(1 + len(context.other_members())), "failed": "0", "left": "0"},
+        "serf_lan": {"members": "1", "failed": "0", "left": "0"},
         "serf_wan": {"members": "1", "failed": "0", "left": "0"},
     }
 
@@ -143,7 +143,7 @@ def members(context: ApiContext, request: Request) -> Outcome:
         return json_response([])
     if wan:
         return json_response([_wan_member(context)])
-    return json_response([lan_member(context), *context.other_members()])
+    return json_response([lan_member(context)])
 
 
 def lan_member(context: ApiContext) -> dict[str, Any]:

@@ -46,7 +46,6 @@ from pellucid.state.mesh_tables import CA_CONFIGURATION, CA_ROOTS
 from pellucid.state.tables import Put, TableSelector
 
 PEM_CHAIN = "application/pem-certificate-chain"
-_SECRET_SETTINGS = ("PrivateKey",)
 
 
 def roots(context: ApiContext, request: Request) -> Outcome:
@@ -143,7 +142,7 @@ def _show(context: ApiContext, request: Request) -> Outcome:
         raise HttpError(500, "the certificate authority is not set up yet")
     settings = dict(stored.value.config or {})
     if not request.peer.is_local:
-        settings = {key: value for key, value in settings.items() if key not in _SECRET_SETTINGS}
+        settings = {key: value for key, value in settings.items() if not rotation.is_secret(key)}
     return json_response(
         {
             "Provider": stored.value.provider,
@@ -157,6 +156,9 @@ def _show(context: ApiContext, request: Request) -> Outcome:
 
 
 def _configure(context: ApiContext, request: Request) -> Outcome:
+    """Whoever replaces the authority may speak for every service, so only programs on this machine may."""
+    if not request.peer.is_local:
+        raise HttpError(403, "Permission denied: configure the certificate authority on the agent's machine")
     try:
         given = go_json.decode(request.body, ConfigurationBody)
     except go_json.GoJsonError as error:
