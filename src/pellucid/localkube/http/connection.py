@@ -81,8 +81,6 @@ async def serve_connection(
         pass
     finally:
         writer.close()
-        with contextlib.suppress(Exception):
-            await writer.wait_closed()
 
 
 async def _serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> bool:

@@ -29,7 +29,8 @@ class ApiServer:
         self._handler = handler
         self._context = context
         self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._closing = False
 
     async def listen(self, host: str, port: int) -> int:
         """Listen on an address too; answers the port. Raises OSError."""
@@ -47,17 +48,23 @@ class ApiServer:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
-            self._connections.add(task)
+            self._connections[task] = writer
         try:
             await serve_connection(reader, writer, self._handler)
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
         finally:
             if task is not None:
-                self._connections.discard(task)
+                self._connections.pop(task, None)
 
     async def close(self) -> None:
-        """Listen no more and end every connection."""
+        """Listen no more and end every connection, without waiting for anybody's goodbye."""
+        self._closing = True
         for server in self._servers:
             server.close()
-        for task in tuple(self._connections):
+        connections = dict(self._connections)
+        for task, writer in connections.items():
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+            writer.transport.abort()
+        await asyncio.gather(*connections, return_exceptions=True)
