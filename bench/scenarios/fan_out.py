@@ -81,9 +81,7 @@ def measure(plan: Plan) -> Iterator[Figure]:
             connected.arm(())
             connected.seen()
             for change in _changes(server, size):
-                yield from _measure(
-                    server, connected, size, change, rounds=QUICK_ROUNDS if plan.quick else ROUNDS
-                )
+                yield from _measure(server, connected, size, change, _rounds(plan, size))
 
 
 def _rounds(plan: Plan, size: Size) -> int:
@@ -114,7 +112,7 @@ def _changes(server: Server, size: Size) -> Iterator[Change]:
             lambda: intend(server, "*", name, "deny"),
             lambda: intend_nothing(server, "*", name),
         )
-    pair = service_name(CHANGED + 1), name
+    pair = service_name((CHANGED + 1) % size.services), name
     yield Change(
         "intention between two services",
         proxies_of(size, [CHANGED, CHANGED + 1]),
