@@ -97,7 +97,11 @@ async def serve(handed: Handed) -> None:
         await _listen(handed, definition, plan, resources, tokens, kubelets, undo)
         authority = (handed.directory / "pki" / "ca.crt").read_text()
         volumes = handed.directory / "volumes"
-        _run(undo, stop, run_controllers(resources, authority, volumes))
+
+        def lasting_token(namespace: str, account: str, uid: str) -> str:
+            return tokens.issue(namespace, account, uid, seconds=None)
+
+        _run(undo, stop, run_controllers(resources, authority, volumes, lasting_token))
         _run(undo, stop, ServiceProxy(resources, plan).run())
         _run(undo, stop, DnsServer(resources, str(plan.dns)).run())
         for kubelet in kubelets:

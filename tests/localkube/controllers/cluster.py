@@ -34,6 +34,11 @@ FAILING_IMAGE = "failing"
 """Pods with this image fail at once."""
 
 
+def token_for(namespace: str, account: str, uid: str) -> str:
+    """What stands for a signed token."""
+    return f"token of {namespace}/{account}"
+
+
 class Cluster:
     """The store, and waiting for what it is to come to."""
 
@@ -72,7 +77,7 @@ async def cluster(nodes: int = 1) -> AsyncIterator[Cluster]:
     for number in range(nodes):
         await resources.create(NODES, "", node(f"node-{number}"))
     tasks = [
-        asyncio.create_task(run_controllers(resources, AUTHORITY, VOLUMES)),
+        asyncio.create_task(run_controllers(resources, AUTHORITY, VOLUMES, token_for)),
         asyncio.create_task(act_as_nodes(resources)),
     ]
     try:

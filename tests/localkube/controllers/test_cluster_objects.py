@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from pellucid.localkube.controllers.reading import condition
@@ -14,6 +15,7 @@ from pellucid.localkube.types.kinds import (
     NODES,
     PODS,
     REPLICA_SETS,
+    SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
 )
@@ -53,6 +55,30 @@ async def test_every_namespace_gets_a_service_account_and_the_clusters_certifica
         [published] = await running.until(CONFIG_MAPS, bool, "shop")
         assert published["metadata"]["name"] == "kube-root-ca.crt"
         assert published["data"] == {"ca.crt": AUTHORITY}
+
+
+async def test_a_service_account_has_a_lasting_token_in_a_secret_that_it_lists() -> None:
+    async with cluster() as running:
+        [account] = await running.until(SERVICE_ACCOUNTS, lambda items: bool(items[0].get("secrets")))
+        [listed] = account["secrets"]
+        secret = await running.resources.get(SECRETS, "default", listed["name"])
+        assert secret["type"] == "kubernetes.io/service-account-token"
+        assert base64.b64decode(secret["data"]["token"]) == b"token of default/default"
+        assert base64.b64decode(secret["data"]["ca.crt"]).decode() == AUTHORITY
+
+
+async def test_a_secret_that_asks_for_an_accounts_token_gets_it() -> None:
+    async with cluster() as running:
+        annotations = {"kubernetes.io/service-account.name": "default"}
+        asking = {"name": "mine", "annotations": annotations}
+        kind = "kubernetes.io/service-account-token"
+        await running.create(SECRETS, {"metadata": asking, "type": kind})
+        await running.until(
+            SECRETS,
+            lambda items: any(
+                item["metadata"]["name"] == "mine" and "token" in (item.get("data") or {}) for item in items
+            ),
+        )
 
 
 async def test_a_deleted_service_account_of_a_namespace_comes_back() -> None:

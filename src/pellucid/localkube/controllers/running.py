@@ -20,18 +20,21 @@ from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
 from pellucid.localkube.controllers.scheduler import SCHEDULER_CONTROLLER
 from pellucid.localkube.controllers.serviceaccount import service_account_controller
 from pellucid.localkube.controllers.statefulset import STATEFUL_SET_CONTROLLER
+from pellucid.localkube.controllers.token_secrets import IssueToken, token_secret_controller
 from pellucid.localkube.controllers.volumes import VOLUME_CONTROLLER, claim_controller
 from pellucid.localkube.types.kinds import BUILT_IN, Resource
 
 
-def controllers(authority: str, volumes: Path) -> tuple[Controller, ...]:
+def controllers(authority: str, volumes: Path, issue: IssueToken) -> tuple[Controller, ...]:
     """Every controller.
 
     authority: the cluster's CA certificate (PEM), given to each namespace. volumes: where claims get theirs.
+    issue: makes a service account's lasting token.
     """
     return (
         NAMESPACE_CONTROLLER,
         service_account_controller(authority),
+        token_secret_controller(authority, issue),
         SCHEDULER_CONTROLLER,
         REPLICA_SET_CONTROLLER,
         DEPLOYMENT_CONTROLLER,
@@ -53,6 +56,6 @@ def followed() -> tuple[Resource, ...]:
     return tuple(kept.values())
 
 
-async def run_controllers(resources: Resources, authority: str, volumes: Path) -> None:
+async def run_controllers(resources: Resources, authority: str, volumes: Path, issue: IssueToken) -> None:
     """Run them until cancelled."""
-    await Loop(resources, controllers(authority, volumes), followed(), lambda: datetime.now(UTC)).run()
+    await Loop(resources, controllers(authority, volumes, issue), followed(), lambda: datetime.now(UTC)).run()
