@@ -375,6 +375,15 @@ def test_the_version_before_a_refused_one_is_sent_because_the_proxy_may_have_tak
     assert proxy.become(listener={"out": 1}) == ["LISTENER +out=v1"]
 
 
+def test_a_refused_version_stays_refused_though_it_was_let_go_of_while_under_way() -> None:
+    proxy = Proxy(listener={"out": 1})
+    proxy.ask(LISTENER)
+    proxy.ask(LISTENER, unsubscribe=("out",))
+
+    assert proxy.refuse(LISTENER) == []
+    assert proxy.session.refusals() == {(LISTENER, "out"): Refusal("v1", "no")}
+
+
 def test_a_refused_removal_is_not_tried_again() -> None:
     proxy = fresh(listener={"out": 1})
     assert proxy.become(listener={}) == ["LISTENER -out"]

@@ -61,6 +61,8 @@ class _UnderWay:
     """What the proxy will have if it takes it."""
     arrivals: bool
     """Whether there is something in it that the proxy had not got, or waited for."""
+    let_go: set[str] = field(default_factory=set)
+    """Names the proxy let go of since. If it asks for them again before they arrive, it keeps them."""
 
 
 @dataclass(slots=True)
@@ -158,10 +160,12 @@ class DeltaSubscription:
         if request.error is not None:
             return self._refuse(versions, request.error)
         for name, version in versions.items():
-            if self.refused.pop(name, None) is not None or version == _UNSURE:
+            if self.refused.pop(name, None) is not None or name in sent.let_go:
                 # What was refused may be what is wanted now, and has not been sent for the refusal.
                 self.suspects[name] = None
-            if version == GONE:
+            if name in sent.let_go:
+                self.held[name] = _UNSURE
+            elif version == GONE:
                 self.held.pop(name, None)
             else:
                 self.held[name] = version
@@ -206,8 +210,7 @@ class DeltaSubscription:
         self.refused.pop(name, None)
         self.owed.discard(name)
         if self.under_way is not None and name in self.under_way.versions:
-            # It may be asked for again before it arrives, and then the proxy keeps it.
-            self.under_way.versions[name] = _UNSURE
+            self.under_way.let_go.add(name)
         self.suspects[name] = None
 
     def _wants(self, name: str) -> bool:
@@ -269,8 +272,9 @@ class DeltaSubscription:
 
     def _version(self, name: str) -> str:
         """The version the proxy has, or will have once it takes what is under way."""
-        held = self.held.get(name, GONE)
-        return held if self.under_way is None else self.under_way.versions.get(name, held)
+        if self.under_way is None or name not in self.under_way.versions:
+            return self.held.get(name, GONE)
+        return _UNSURE if name in self.under_way.let_go else self.under_way.versions[name]
 
     # What goes out
 
