@@ -10,7 +10,6 @@ from pellucid.localkube.api.store import Resources
 from pellucid.localkube.types.kinds import CONFIG_MAPS, DEPLOYMENTS
 from tests.localkube.api.cluster import config_map, deployment, resources_with_default_namespace
 
-
 Data = dict[str, str]
 
 
