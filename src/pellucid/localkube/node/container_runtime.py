@@ -93,7 +93,7 @@ class ContainerRuntime:
         log = LogWriter(log_path, self._now)
         try:
             async with self._starts:
-                return await self._run(id, settings, directory, log)
+                return await self._run_to_its_end(id, settings, directory, log)
         except BaseException:
             log.close()
             await self._delete(id)
@@ -140,6 +140,19 @@ class ContainerRuntime:
     async def _delete(self, id: str) -> None:
         if (self._directory / "runc" / id).exists():
             await self._call("delete", "--force", id)
+
+    async def _run_to_its_end(
+        self, id: str, settings: ContainerSettings, directory: Path, log: LogWriter
+    ) -> Container:
+        """Cancelled, it still waits for the runtime: half a start could not be undone."""
+        starting = asyncio.ensure_future(self._run(id, settings, directory, log))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])
+            if not starting.cancelled() and starting.exception() is None:
+                await self.kill(starting.result())
+            raise
 
     async def _run(self, id: str, settings: ContainerSettings, directory: Path, log: LogWriter) -> Container:
         streams = _TerminalStreams() if settings.terminal else _PipeStreams(settings.stdin)

@@ -6,6 +6,7 @@ Source: Kubernetes documentation, "Configure Liveness, Readiness and Startup Pro
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -55,12 +56,23 @@ async def _probe(probe: Object, target: ProbeTarget) -> ProbeOutcome:
     if "tcpSocket" in probe:
         action = probe["tcpSocket"]
         host = action.get("host") or target.address
-        _, writer = await asyncio.open_connection(host, port_number(action["port"], target.ports))
+        _, writer = await _dial(host, port_number(action["port"], target.ports))
         writer.close()
         return ProbeOutcome(True)
     if "grpc" in probe:
         return await _grpc(probe["grpc"], target)
     return ProbeOutcome(True)
+
+
+async def _dial(
+    host: str, port: int, encryption: ssl.SSLContext | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        return await asyncio.open_connection(host, port, ssl=encryption, limit=_LONGEST_BODY)
+    except OSError as problem:
+        reason = os.strerror(problem.errno).lower() if problem.errno else str(problem)
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise OSError(f"dial tcp {authority}: connect: {reason}") from problem
 
 
 def port_number(port: int | str, named: dict[str, int]) -> int:
@@ -76,7 +88,7 @@ async def http_get(action: Object, target: ProbeTarget) -> ProbeOutcome:
     """Status 200 to 399 succeeds. Certificates are not checked. Raises OSError, ValueError, EOFError."""
     host = action.get("host") or target.address
     port = port_number(action["port"], target.ports)
-    reader, writer = await asyncio.open_connection(host, port, ssl=_encryption(action), limit=_LONGEST_BODY)
+    reader, writer = await _dial(host, port, _encryption(action))
     try:
         writer.write(_request(action, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
         words = (await reader.readline()).split(maxsplit=2)

@@ -86,7 +86,13 @@ async def make_sandbox(settings: SandboxSettings) -> Sandbox:
     )  # fmt: skip
     assert holder.stdout is not None
     assert holder.stderr is not None
-    if not await holder.stdout.readline():
+    try:
+        ready = await holder.stdout.readline()
+    except BaseException:
+        holder.kill()
+        await holder.wait()
+        raise
+    if not ready:
         reason = (await holder.stderr.read()).decode().strip()
         await holder.wait()
         raise SandboxFailed(f"failed to create pod namespaces: {reason}")

@@ -1,0 +1,78 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pellucid.localkube.node.probes import ProbeTarget, keep_probing, probe_once
+
+
+async def no_command(command: list[str]) -> tuple[int, str]:
+    return 0, ""
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A server that answers `GET /N` with the status N."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        words = (await reader.readline()).split()
+        if len(words) > 1:
+            writer.write(b"HTTP/1.1 %s X\r\nContent-Length: 0\r\n\r\n" % words[1].lstrip(b"/"))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def target(port: int) -> ProbeTarget:
+    return ProbeTarget("127.0.0.1", {"web": port}, no_command)
+
+
+@pytest.mark.parametrize(("status", "succeeds"), [(200, True), (399, True), (400, False), (503, False)])
+async def test_http_succeeds_from_200_to_399(port: int, status: int, succeeds: bool) -> None:
+    outcome = await probe_once({"httpGet": {"port": "web", "path": f"/{status}"}}, target(port))
+    assert outcome.succeeded is succeeds
+    if not succeeds:
+        assert outcome.message == f"HTTP probe failed with statuscode: {status}"
+
+
+async def test_tcp_succeeds_where_something_listens(port: int) -> None:
+    assert (await probe_once({"tcpSocket": {"port": port}}, target(port))).succeeded
+    refused = await probe_once({"tcpSocket": {"port": 1}}, target(port))
+    assert not refused.succeeded
+    assert refused.message == "dial tcp 127.0.0.1:1: connect: connection refused"
+
+
+async def test_a_port_that_has_no_such_name_is_named(port: int) -> None:
+    outcome = await probe_once({"tcpSocket": {"port": "nope"}}, target(port))
+    assert outcome.message == "couldn't find port: nope"
+
+
+async def test_a_command_is_judged_by_its_exit_code_and_quoted() -> None:
+    async def failing(command: list[str]) -> tuple[int, str]:
+        return 2, "why"
+
+    outcome = await probe_once({"exec": {"command": ["x"]}}, ProbeTarget("", {}, failing))
+    assert (outcome.succeeded, outcome.message) == (False, "why")
+
+
+async def test_thresholds_decide_when_a_change_is_reported() -> None:
+    outcomes = iter([0, 1, 1, 0, 1, 1, 1, 1, 0])
+    verdicts: list[bool] = []
+    done = asyncio.Event()
+
+    async def scripted(command: list[str]) -> tuple[int, str]:
+        code = next(outcomes, None)
+        if code is None:
+            done.set()
+            await asyncio.Event().wait()
+        return code or 0, ""
+
+    async def report(succeeded: bool, message: str) -> None:
+        verdicts.append(succeeded)
+
+    probe = {"exec": {"command": ["x"]}, "periodSeconds": 0, "failureThreshold": 3, "timeoutSeconds": 60}
+    probing = asyncio.ensure_future(keep_probing(probe, ProbeTarget("", {}, scripted), report))
+    await done.wait()
+    probing.cancel()
+    assert verdicts == [True, False, True]
