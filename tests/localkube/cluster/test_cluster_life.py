@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from pellucid.localkube.cluster.definition import ClusterError
+from pellucid.localkube.cluster.life import Clusters
+from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import running_server
 
 KUBECTL = shutil.which("kubectl") or ""
@@ -166,6 +170,13 @@ def test_logs_of_containers_are_copied_out_and_what_is_no_image_is_refused(machi
     archive.write_bytes(b"no archive")
     assert "cannot load" in machine.cluster("load", "-name", "one", str(archive), fails=True)
     assert machine.cluster("nodes", "-name", "one").split() == ["one-control-plane"]
+
+
+def test_what_the_machine_lacks_is_named_and_nothing_is_made(machine: Machine, tmp_path: Path) -> None:
+    clusters = Clusters({"PELLUCID_CLUSTERS_DIRECTORY": str(tmp_path / "clusters"), "PATH": str(tmp_path)})
+    with pytest.raises(ClusterError, match=r"runc not found in PATH; install .*runc"):
+        clusters.create("one", 1, Progress(io.StringIO(), terminal=False))
+    assert clusters.names() == ()
 
 
 def test_deleting_a_cluster_that_is_not_there_is_done(machine: Machine) -> None:

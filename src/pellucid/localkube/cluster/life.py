@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,14 @@ from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.node.container_runtime import remove_leftovers
 
 MAX_NODES = 10
+PACKAGES = {
+    "unshare": "util-linux",
+    "ip": "iproute2",
+    "iptables-restore": "iptables",
+    "ip6tables-restore": "iptables",
+    "runc": "runc",
+}
+"""Programs that a cluster needs, and the Debian packages that have them."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class Clusters:
         Raises ClusterError; then nothing of it is left.
         """
         check_name(name)
+        _check_machine(self.environment)
         if not 1 <= nodes <= MAX_NODES:
             raise ClusterError(f"a cluster has 1 to {MAX_NODES} nodes, not {nodes}")
         if name in self.names():
@@ -87,6 +97,7 @@ class Clusters:
         """Start a stopped cluster, with all its objects. Raises ClusterError."""
         definition = self.definition(name)
         if not self.is_running(name):
+            _check_machine(self.environment)
             _remove_containers(self.root / name)
             start_server(self.root / name, definition.port)
 
@@ -136,6 +147,17 @@ class Clusters:
         stop_server(directory)
         _remove_containers(directory)
         shutil.rmtree(directory)
+
+
+def _check_machine(environment: Mapping[str, str]) -> None:
+    """Raises ClusterError naming what this machine or this user lacks."""
+    if os.geteuid() != 0:
+        raise ClusterError("a cluster needs root, for network namespaces and mounts; use sudo")
+    path = environment.get("PATH")
+    missing = [program for program in PACKAGES if shutil.which(program, path=path) is None]
+    if missing:
+        packages = " ".join(sorted({PACKAGES[program] for program in missing}))
+        raise ClusterError(f"{', '.join(missing)} not found in PATH; install {packages}")
 
 
 def _remove_containers(directory: Path) -> None:
