@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from envoy.service.discovery.v3 import discovery_pb2
 from grpc import aio
 
 from pellucid.xds.server import MAX_REQUEST_BYTES
 from pellucid.xds.subscription import MAX_NAMES, Refusal
+from tests.self_signed import self_signed
 from tests.xds.configuration import CLUSTER, ENDPOINT
 from tests.xds.delta_client import DeltaClient
 from tests.xds.toy_mesh import ToyMesh, eventually, toy_mesh
@@ -34,24 +30,6 @@ async def served() -> AsyncIterator[tuple[ToyMesh, str]]:
         port = mesh.server.listen("127.0.0.1:0")
         await mesh.server.start()
         yield mesh, f"127.0.0.1:{port}"
-
-
-def self_signed() -> tuple[bytes, bytes]:
-    """The key and the certificate of `localhost`, PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private, certificate.public_bytes(serialization.Encoding.PEM)
 
 
 # Transports
@@ -83,11 +61,12 @@ async def test_serves_over_a_unix_socket(tmp_path: Path) -> None:
 
 
 async def test_serves_over_tls() -> None:
-    key, certificate = self_signed()
+    own = self_signed("localhost")
     async with toy_mesh() as mesh:
-        port = mesh.server.listen("localhost:0", grpc.ssl_server_credentials([(key, certificate)]))
+        credentials = grpc.ssl_server_credentials([(own.key, own.certificate)])
+        port = mesh.server.listen("localhost:0", credentials)
         await mesh.server.start()
-        await gets_all(mesh, f"localhost:{port}", grpc.ssl_channel_credentials(certificate))
+        await gets_all(mesh, f"localhost:{port}", grpc.ssl_channel_credentials(own.certificate))
 
 
 async def test_an_address_that_cannot_be_had_is_named() -> None:
