@@ -44,8 +44,6 @@ class WriteOptions(msgspec.Struct, frozen=True):
     """Server-side apply takes over fields others own."""
     warnings: list[str] = msgspec.field(default_factory=list)
     """Filled with what the caller is to be told besides the answer."""
-    repeated: tuple[str, ...] = ()
-    """Paths of fields that the body had more than once."""
 
 
 class Review(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ def decoded(resource: Resource, given: Object, schema: Schema) -> tuple[Object, 
 
 
 def strict_error(resource: Resource, problems: tuple[str, ...]) -> ApiError:
-    """What `fieldValidation=Strict` answers to unknown or repeated fields."""
+    """What `fieldValidation=Strict` answers to unknown fields."""
     return bad_request(f"{_cannot(resource)}: strict decoding error: {', '.join(problems)}")
 
 

@@ -544,10 +544,7 @@ class Resources:
 
     def _decoded(self, resource: Resource, given: Object, options: WriteOptions) -> Object:
         value, unknown = decoded(resource, given, self.schema(resource))
-        problems = (
-            *(f'unknown field "{path}"' for path in unknown),
-            *(f'duplicate field "{path}"' for path in options.repeated),
-        )
+        problems = tuple(f'unknown field "{path}"' for path in unknown)
         if problems and options.validation == "Strict":
             raise strict_error(resource, problems)
         if options.validation == "Warn":

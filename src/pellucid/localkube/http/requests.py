@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -139,8 +138,3 @@ def accepts_table(request: Request) -> bool:
 def is_namespace_itself(target: Target) -> bool:
     """Access to a namespace object is decided in that namespace too."""
     return target.resource.stored == NAMESPACES.stored and bool(target.name)
-
-
-def first_of(values: Sequence[str] | None, default: str = "") -> str:
-    """The first of a parameter's values."""
-    return values[0] if values else default
