@@ -11,6 +11,7 @@ from dnslib import RCODE, RR, A, DNSRecord
 
 from pellucid.dataplane.namespace.dns_relay import LastAnswers, dns_relay
 from pellucid.dataplane.namespace.name_resolution import NameServers
+from pellucid.dns.listeners import bind
 
 
 class Server(asyncio.DatagramProtocol):
@@ -41,23 +42,18 @@ class Server(asyncio.DatagramProtocol):
 
 async def started(address: str) -> str:
     server = Server(address)
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: server, local_addr=("127.0.0.1", 0))
-    port = transport.get_extra_info("sockname")[1]
-    await asyncio.start_server(server.serve_stream, "127.0.0.1", port)
-    return f"127.0.0.1:{port}"
+    listener = bind("127.0.0.1", 0)
+    await asyncio.get_running_loop().create_datagram_endpoint(lambda: server, sock=listener.udp)
+    await asyncio.start_server(server.serve_stream, sock=listener.tcp)
+    return f"127.0.0.1:{listener.port}"
 
 
 @pytest.fixture
 async def relay_port() -> AsyncIterator[int]:
     servers = NameServers("consul", await started("240.0.0.1"), await started("192.0.2.1"))
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    datagrams.bind(("127.0.0.1", 0))
-    port: int = datagrams.getsockname()[1]
-    datagrams.setblocking(False)
-    stream = socket.create_server(("127.0.0.1", port))
-    async with dns_relay(datagrams, stream, servers):
-        yield port
+    listener = bind("127.0.0.1", 0)
+    async with dns_relay(listener.udp, listener.tcp, servers):
+        yield listener.port
 
 
 async def resolve(port: int, name: str, *, tcp: bool = False) -> tuple[int, str]:

@@ -46,8 +46,9 @@ async def test_a_script_that_takes_too_long_is_killed_with_its_children(tmp_path
     script = f"sleep 300 & echo $! > {pid_file}; echo $$ >> {pid_file}; echo started; wait"
     result = await run(script, timeout_ns=SECOND // 2)
     assert result == CheckResult(CRITICAL, "Timed out (500ms) running check\n\nstarted\n", counts=False)
-    for pid in map(int, pid_file.read_text().split()):
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    killed = [psutil.Process(pid) for pid in map(int, pid_file.read_text().split()) if psutil.pid_exists(pid)]
+    _, alive = await asyncio.to_thread(psutil.wait_procs, killed, 5)
+    assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
 
 
 async def test_a_stopped_check_kills_its_script(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from pellucid.health.output import Tail
@@ -34,13 +34,7 @@ async def probe_script(definition: CheckDefinition) -> CheckResult:
     timeout_s = timeout_of(definition, DEFAULT_TIMEOUT_S)
     with _captured(output) as write_end:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *definition.script_args,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
-                start_new_session=True,
-            )
+            process = await _started(definition.script_args, write_end)
         except (OSError, ValueError) as error:
             return CheckResult(CheckStatus.CRITICAL, _start_failure(definition.script_args[0], error))
         finally:
@@ -55,6 +49,29 @@ async def probe_script(definition: CheckDefinition) -> CheckResult:
     if exit_code is None:
         return CheckResult(CheckStatus.CRITICAL, _timed_out(timeout_s, output), counts=False)
     return CheckResult(_STATUS_OF_EXIT_CODE.get(exit_code, CheckStatus.CRITICAL), output.captured_text)
+
+
+async def _started(command: Sequence[str], write_end: int) -> asyncio.subprocess.Process:
+    """Start a command in a group of its own.
+
+    Cancelled half-way, asyncio would kill the command and leave what it has started; so it is started to the
+    end and then killed with its group.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError, ValueError):
+            await _end(await starting)
+        raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
