@@ -122,7 +122,7 @@ class Certificates:
             return
         for service in self._provided - now:
             self._keeper.forget(service)
-            self._engine.set_cell(leaf_cell(service), None)
+            self._engine.drop_cell(leaf_cell(service))
         self._provided = now
 
     def _renew(self) -> float:

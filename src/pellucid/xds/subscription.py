@@ -120,11 +120,6 @@ class DeltaSubscription:
         return any(resource is None for resource in self.pending.values())
 
     @property
-    def has_news(self) -> bool:
-        """Whether there is something to send, and nothing under way."""
-        return self.under_way is None and (bool(self.pending) or self._first_is_due)
-
-    @property
     def _first_is_due(self) -> bool:
         return self.wildcard and self.derivable and not self.answered
 
