@@ -8,7 +8,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: set-up ## two unmodified programs talk through the mesh on this machine
-	@$(BIN)/pellucid demo $(if $(ONLINE),--online)
+	@$(BIN)/pellucid demo -local $(if $(ONLINE),-online)
 
 test: set-up lint ## all checks and tests
 	@$(BIN)/pytest $(PYTEST_ARGS)

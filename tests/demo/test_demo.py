@@ -12,11 +12,17 @@ import pytest
 from pellucid.demo.stage import DidNotHappen, Program, free_port
 from pellucid.demo.telling import Telling
 
+LOCAL = [sys.executable, "-m", "pellucid", "demo", "-local"]
+
 
 @pytest.mark.root
 def test_every_step_does_what_it_says() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pellucid", "demo"], capture_output=True, text=True, timeout=110, check=False
+        LOCAL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT" not in done.stdout
@@ -26,7 +32,7 @@ def test_every_step_does_what_it_says() -> None:
         "requests fail; the first one",
         "requests succeed; the first one",
         "curl got its answer through the sidecar",
-        "no process, namespace, interface or firewall rule is left",
+        "no process, namespace, mount, interface or firewall rule is left",
     ):
         assert f"ok  {fact}" in done.stdout
 
@@ -41,9 +47,18 @@ def test_a_fact_that_does_not_hold_is_remembered(capsys: pytest.CaptureFixture[s
 
 def test_it_says_what_it_needs_without_root() -> None:
     if os.geteuid() == 0:
-        command = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-m", "pellucid", "demo"]
+        command = [
+            "setpriv",
+            "--reuid=65534",
+            "--clear-groups",
+            sys.executable,
+            "-m",
+            "pellucid",
+            "demo",
+            "-local",
+        ]
     else:
-        command = [sys.executable, "-m", "pellucid", "demo"]
+        command = LOCAL
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "needs root" in done.stderr

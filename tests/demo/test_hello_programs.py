@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pellucid.demo.hello_lines import says_error, says_hello
 from pellucid.demo.stage import Program, free_port
-from pellucid.demo.story import says_error, says_hello
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "hello"
 

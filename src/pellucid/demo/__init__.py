@@ -1,11 +1,6 @@
-"""`pellucid demo`: the mesh on one machine, shown with real programs, step by step.
+"""`pellucid demo`: the mesh shown with real programs, step by step.
 
-`story` tells it, `stage` has the programs and puts everything back, `outside` is a stand-in for the
-internet, `evidence` looks at the real Envoys, `telling` prints.
+`walkthrough` tells it on Kubernetes, `one_machine` without. `stage` runs commands as typed, `toolbox`
+provides them, `told` begins and ends every story, `outside` is a stand-in for the internet, `evidence` and
+`pod_evidence` look at the real Envoys, `telling` prints.
 """
-
-from __future__ import annotations
-
-from pellucid.demo.story import run_demo
-
-__all__ = ["run_demo"]

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -86,11 +85,17 @@ class Program:
 
 
 class Stage:
-    """Everything the demo runs. Use it as a context manager: leaving it stops all of it."""
+    """Everything the demo runs, as typed into a shell. Leaving it as a context manager stops all of it.
 
-    def __init__(self, telling: Telling, environment: Mapping[str, str]) -> None:
-        self._telling = telling
+    directory: where the commands are typed; environment: what they find besides the demo's own.
+    """
+
+    def __init__(
+        self, telling: Telling, environment: Mapping[str, str], directory: Path | None = None
+    ) -> None:
+        self.telling = telling
         self._environment = {**os.environ, **environment}
+        self._directory = directory
         self._stack = ExitStack()
 
     def __enter__(self) -> Stage:
@@ -99,24 +104,35 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def run(self, *arguments: str) -> str:
-        """Run a `pellucid` command to its end and tell its output. Raises DidNotHappen if it fails."""
-        self._telling.command(["pellucid", *map(_as_typed, arguments)])
-        done = subprocess.run(
-            [*command(), *arguments], env=self._environment, capture_output=True, text=True, check=False
-        )
-        self._telling.output(done.stdout + done.stderr)
+    def run(self, command: str) -> str:
+        """Tell a command, run it to its end and tell its output. Raises DidNotHappen if it fails."""
+        self.telling.command(command)
+        done = self.ask(command)
+        self.telling.output(done.stdout + done.stderr)
         if done.returncode != 0:
-            raise DidNotHappen(f"pellucid {' '.join(arguments)} ended with {done.returncode}")
+            raise DidNotHappen(f"{command!r} ended with {done.returncode}")
         return done.stdout
 
+    def ask(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, silently."""
+        return subprocess.run(
+            ["/bin/sh", "-c", command],
+            env=self._environment,
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     @contextmanager
-    def program(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
-        """Run a `pellucid` command beside the demo, until the block is left."""
-        self._telling.command(["pellucid", *map(_as_typed, arguments)])
+    def program(self, command: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+        """Tell a command and run it beside the demo, until the block is left."""
+        self.telling.command(command)
         process = subprocess.Popen(
-            [*command(), *arguments],
+            ["/bin/sh", "-c", f"exec {command}"],
             env={**self._environment, **(environment or {})},
+            cwd=self._directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -129,14 +145,9 @@ class Stage:
         finally:
             program.stop()
 
-    def start(self, *arguments: str) -> Program:
-        """Run a `pellucid` command beside the demo, until the demo ends."""
-        return self._stack.enter_context(self.program(*arguments))
-
-
-def command() -> list[str]:
-    """This very program, as a command."""
-    return [sys.executable, "-m", "pellucid"]
+    def start(self, command: str) -> Program:
+        """Tell a command and run it beside the demo, until the demo ends."""
+        return self._stack.enter_context(self.program(command))
 
 
 def free_port(preferred: int) -> int:
@@ -158,12 +169,3 @@ def examples() -> Path:
     if not found.is_dir():
         raise DidNotHappen("the demo's programs are in examples/hello of a checkout; run it from there")
     return found
-
-
-def _as_typed(argument: str) -> str:
-    """An argument as a person would type it: this interpreter by its name, paths from where we are."""
-    if argument == sys.executable:
-        return "python3"
-    if argument.startswith(f"{Path.cwd()}/"):
-        return os.path.relpath(argument)
-    return argument

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Sequence
 
 BOLD, DIM, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x1b[0m"
 
@@ -12,17 +10,24 @@ BOLD, DIM, GREEN, RED, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[31m", "\x
 class Telling:
     """Prints; in colour only on a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pause: bool = False) -> None:
         self._colour = sys.stdout.isatty()
+        self._pause = pause
         self.failed: list[str] = []
 
     def step(self, text: str) -> None:
         """A new step begins."""
         print(f"\n{self._in(BOLD, text)}", flush=True)
 
-    def command(self, arguments: Sequence[str]) -> None:
-        """A command that is run now."""
-        print(self._in(BOLD, "  $ ") + shlex.join(arguments), flush=True)
+    def text(self, text: str) -> None:
+        """What a reader should know before the next command."""
+        print(f"  {text}", flush=True)
+
+    def command(self, command: str) -> None:
+        """A command that is run now; waits for Enter first where a person walks through by hand."""
+        print(self._in(BOLD, "  $ ") + command, end="" if self._pause else "\n", flush=True)
+        if self._pause:
+            sys.stdin.readline()
 
     def output(self, text: str) -> None:
         """What a program printed."""
