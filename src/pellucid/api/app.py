@@ -22,6 +22,7 @@ from pellucid.api.blocking import BlockingQueries
 from pellucid.api.connection import head_of
 from pellucid.api.context import ApiContext
 from pellucid.api.endpoints import ENDPOINTS
+from pellucid.api.handlers import web_page
 from pellucid.api.outcome import Commit, Content, Outcome, Read
 from pellucid.api.request import Request, UnparsableQuery
 from pellucid.api.response import JSON, Headers, HttpError, Response, indented, json_response, text_response
@@ -44,6 +45,11 @@ _HEADERS_WITHOUT_MEANING = frozenset(
 )
 
 
+def _page(path: str) -> tuple[Endpoint[Handler], ...]:
+    """The web page's endpoint; none without a path."""
+    return (Endpoint(path, ("GET",), web_page.page),) if path else ()
+
+
 @dataclass(slots=True)
 class _Prepared:
     """A read and the last answer made for it."""
@@ -58,7 +64,7 @@ class App:
 
     def __init__(self, context: ApiContext, random: Random) -> None:
         self._context = context
-        self._router: Router[Handler] = Router(ENDPOINTS)
+        self._router: Router[Handler] = Router((*ENDPOINTS, *_page(context.settings.ui_path)))
         self.blocking = BlockingQueries(
             context.engine,
             random,
