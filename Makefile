@@ -25,5 +25,5 @@ set-up: ## virtual environment, pinned Python packages, system packages
 	@PYTHON=$(PYTHON) ./set-up
 
 clean: ## remove what set-up and the tests made
-	rm -rf .venv build dist bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf .venv .cache build dist bench/results .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -6,7 +6,6 @@ must run where continuous integration puts them there.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,12 @@ import yaml
 from pellucid.dataplane.kuma_flags import parse_kuma_flags
 from pellucid.model import hcl
 from pellucid.model.config_entries import ProxyDefaults, decode_config_entry, normalize, to_json_object
-
-FILES = Path(__file__).parents[3] / "shared" / "walkthrough"
+from tests.walkthrough.walkthrough_files import OWN, originals
 
 
 @pytest.fixture
 def walkthrough() -> Path:
-    if not FILES.is_dir():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"the walkthrough's files are not at {FILES}")
-        pytest.skip("the walkthrough's files are not beside this checkout")
-    return FILES
+    return originals()
 
 
 def test_its_proxy_defaults_make_proxies_transparent(walkthrough: Path) -> None:
@@ -47,5 +41,22 @@ def test_its_redirection_arguments_are_understood(walkthrough: Path, patch: str)
 
 
 def test_our_own_defaults_say_the_same(walkthrough: Path) -> None:
-    own = Path(__file__).parents[2] / "examples" / "hello" / "defaults.hcl"
-    assert hcl.parse(own.read_text()) == hcl.parse((walkthrough / "defaults.hcl").read_text())
+    assert hcl.parse((OWN / "defaults.hcl").read_text()) == hcl.parse(
+        (walkthrough / "defaults.hcl").read_text()
+    )
+
+
+YAML_FILES = (
+    "helm-consul-values.yaml",
+    "deployments/hello-client.yaml",
+    "deployments/hello-http.yaml",
+    "patches/client.yaml",
+    "patches/server-1.yaml",
+    "patches/server-2.yaml",
+)
+
+
+@pytest.mark.parametrize("name", YAML_FILES)
+def test_our_own_manifests_mean_the_same(walkthrough: Path, name: str) -> None:
+    own = list(yaml.safe_load_all((OWN / name).read_text()))
+    assert own == list(yaml.safe_load_all((walkthrough / name).read_text()))

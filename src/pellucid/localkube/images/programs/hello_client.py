@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 
-URL = os.environ.get("HELLO_URL", "http://hello.default.svc.cluster.local:8080/")
+URL = os.environ.get("HELLO_URL", "http://hello.default.svc.cluster.local:8080/hello")
 
 
 def ask(url: str) -> str:
