@@ -27,7 +27,12 @@ from pellucid.localkube.api.objects import OBJECTS
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.tokens import ISSUER, ServiceAccountTokens
 from pellucid.localkube.api.webhooks import Webhooks
-from pellucid.localkube.cluster.definition import ClusterDefinition, cgroup_of, load_definition
+from pellucid.localkube.cluster.definition import (
+    ClusterDefinition,
+    cgroup_of,
+    images_file,
+    load_definition,
+)
 from pellucid.localkube.cluster.first_objects import API_PORT, create_first_objects
 from pellucid.localkube.cluster.server_process import READY
 from pellucid.localkube.controllers.running import run_controllers
@@ -84,7 +89,7 @@ async def serve(handed: Handed) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     definition, plan = load_definition(handed.directory), AddressPlan()
-    await set_up_node(plan, definition.nodes)
+    await set_up_node(plan, definition.settings.nodes)
     async with AsyncExitStack() as undo:
         log = Log(SqliteEngine(handed.directory / "state", (OBJECTS,)))
         undo.push_async_callback(log.close)
@@ -128,7 +133,7 @@ def _kubelets(
     resources: Resources,
     tokens: ServiceAccountTokens,
 ) -> list[Kubelet]:
-    images = ImageTable(directory / "images")
+    images = ImageTable(directory / "images", images_file(directory))
     return [
         Kubelet(
             resources,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.localkube.cluster.definition import ClusterError
+from pellucid.localkube.cluster.definition import ClusterError, ClusterSettings
 from pellucid.localkube.cluster.life import Clusters
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import running_server
@@ -172,10 +172,36 @@ def test_logs_of_containers_are_copied_out_and_what_is_no_image_is_refused(machi
     assert machine.cluster("nodes", "-name", "one").split() == ["one-control-plane"]
 
 
+def test_images_of_a_file_are_there_from_the_start_or_once_loaded(machine: Machine) -> None:
+    first, second = machine.directory / "first.json", machine.directory / "second.json"
+    first.write_text(json.dumps([{"name": "acme/first", "command": ["echo", "said by first"]}]))
+    second.write_text(json.dumps([{"name": "acme/second:2", "command": ["echo", "said by second"]}]))
+    machine.cluster("create", "-name", "one", "-images", str(first))
+    assert machine.cluster("load", "-name", "one", str(second)).split() == ["acme/second:2"]
+    machine.cluster("stop", "-name", "one")
+    machine.cluster("start", "-name", "one")
+    for name, image in (("first", "acme/first:7"), ("second", "acme/second:2"), ("own", "pellucid/pellucid")):
+        arguments = ("--", "version") if name == "own" else ()
+        machine.kubectl("run", name, f"--image={image}", "--restart=Never", *arguments)
+        machine.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=30s")
+    assert "said by first" in machine.kubectl("logs", "first")
+    assert "said by second" in machine.kubectl("logs", "second")
+    assert "pellucid v" in machine.kubectl("logs", "own")
+
+
+def test_a_file_of_images_with_a_mistake_makes_no_cluster(machine: Machine) -> None:
+    file = machine.directory / "images.json"
+    file.write_text(
+        '[{"name": "a", "command": ["x"], "binds": [{"source": "/no/such", "destination": "/x"}]}]'
+    )
+    assert "binds /no/such" in machine.cluster("create", "-name", "one", "-images", str(file), fails=True)
+    assert machine.cluster("list") == ""
+
+
 def test_what_the_machine_lacks_is_named_and_nothing_is_made(machine: Machine, tmp_path: Path) -> None:
     clusters = Clusters({"PELLUCID_CLUSTERS_DIRECTORY": str(tmp_path / "clusters"), "PATH": str(tmp_path)})
     with pytest.raises(ClusterError, match=r"runc not found in PATH; install .*runc"):
-        clusters.create("one", 1, Progress(io.StringIO(), terminal=False))
+        clusters.create("one", ClusterSettings(), Progress(io.StringIO(), terminal=False))
     assert clusters.names() == ()
 
 

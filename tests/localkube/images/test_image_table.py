@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pellucid.localkube.images.image import ImageNotAvailable
-from pellucid.localkube.images.image_table import ImageTable, InvalidImageTable
+from pellucid.localkube.images.image_entries import InvalidImageTable
+from pellucid.localkube.images.image_table import ImageTable
 from pellucid.localkube.images.reference import InvalidImageName, parse_reference
 
 

@@ -103,7 +103,7 @@ async def kubelet_on(resources: Resources, directory: Path) -> AsyncIterator[Nod
         "n",
         directory / "n",
         PodNetwork(AddressPlan()),
-        ImageTable(directory / "images"),
+        ImageTable(directory / "images", directory / "images.json"),
         issue_token=token,
         cgroup=f"localkube-test-{os.getpid()}",
     )

@@ -25,6 +25,7 @@ def _in_clusters(
     """
 
     def run(invocation: Invocation) -> int:
+        from pellucid.cli.own_image import this_program
         from pellucid.localkube.cluster.definition import ClusterError
         from pellucid.localkube.cluster.life import Clusters
 
@@ -34,7 +35,7 @@ def _in_clusters(
         if len(invocation.arguments) < taken:
             raise UsageFailed("An argument is missing.")
         try:
-            action(Clusters(invocation.environment), invocation)
+            action(Clusters(invocation.environment, (this_program(),)), invocation)
         except ClusterError as error:
             raise CommandFailed(f"ERROR: failed to {doing}: {error}") from None
         except PermissionError as error:
@@ -45,12 +46,15 @@ def _in_clusters(
 
 
 def _create(clusters: Clusters, invocation: Invocation) -> None:
+    from pellucid.localkube.cluster.definition import ClusterSettings
     from pellucid.localkube.cluster.progress import Progress
 
     name, stream = invocation.flags.text("name"), invocation.terminal.stderr
     progress = Progress(stream, terminal=stream.isatty())
     progress.say(f'Creating cluster "{name}" ...')
-    definition = clusters.create(name, invocation.flags.integer("nodes"), progress)
+    settings = ClusterSettings(nodes=invocation.flags.integer("nodes"))
+    images = invocation.flags.text("images")
+    definition = clusters.create(name, settings, progress, Path(images) if images else None)
     progress.say(f'Set kubectl context to "{definition.context}"')
     progress.say(
         f"You can now use your cluster with:\n\nkubectl cluster-info --context {definition.context}\n"
@@ -114,6 +118,7 @@ CREATE = Command(
     flags=(
         NAME,
         Flag("nodes", "How many nodes it has, 1 to 10.", kind="integer", default=1, placeholder="n"),
+        Flag("images", "A JSON file of further images; see `cluster load`.", placeholder="file"),
     ),
     takes_client=False,
 )
@@ -158,10 +163,15 @@ STOP = Command(
 )
 
 LOAD = Command(
-    usage="cluster load [options] ARCHIVE",
+    usage="cluster load [options] FILE",
     about=(
-        "Adds the images of an archive to a cluster: an OCI layout or what `docker save` writes.\n\n"
-        "    $ pellucid cluster load -name tproxy hello.tar"
+        "Adds images to a cluster, from an archive: an OCI layout or what `docker save` writes.\n\n"
+        "    $ pellucid cluster load -name tproxy hello.tar\n\n"
+        "Or from a JSON file (*.json) that names programs and files of this machine:\n\n"
+        '    [{"name": "example/app", "entrypoint": ["app"], "command": [], "environment": {"A": "b"},\n'
+        '      "workingDir": "/", "user": "101",\n'
+        '      "binds": [{"source": "/opt/app", "destination": "/opt/app"}]}]\n\n'
+        "Such an image stands on this machine's own /usr; what it binds is shown in it, read-only."
     ),
     run=_in_clusters(_load, "load images", taken=1),
     flags=(NAME,),

@@ -9,6 +9,7 @@ Everything of a cluster is under one directory, readable by its owner only:
     state/          the API's objects
     nodes/          containers, volumes and logs of each node
     images/         root file systems
+    images.json     further images (see `images.image_entries`)
     volumes/        what claims got
     server.log      what the server process says
 """
@@ -32,12 +33,18 @@ class ClusterError(Exception):
     """The cluster cannot be what was asked; the message says why and what to do."""
 
 
+class ClusterSettings(msgspec.Struct, frozen=True):
+    """What whoever creates a cluster decides."""
+
+    nodes: int = 1
+
+
 class ClusterDefinition(msgspec.Struct, frozen=True):
     """What was decided when the cluster was created. `port` is the API's on the host's loopback."""
 
     name: str
     port: int
-    nodes: int = 1
+    settings: ClusterSettings = ClusterSettings()
 
     @property
     def context(self) -> str:
@@ -46,8 +53,14 @@ class ClusterDefinition(msgspec.Struct, frozen=True):
 
     def node_names(self) -> tuple[str, ...]:
         """The nodes' names, the control plane's first; as kind names them."""
-        workers = (f"{self.name}-worker{number if number > 1 else ''}" for number in range(1, self.nodes))
+        numbers = range(1, self.settings.nodes)
+        workers = (f"{self.name}-worker{number if number > 1 else ''}" for number in numbers)
         return (f"{self.name}-control-plane", *workers)
+
+
+def images_file(directory: Path) -> Path:
+    """The file of further images, in a cluster's directory."""
+    return directory / "images.json"
 
 
 def cgroup_of(node_name: str) -> str:

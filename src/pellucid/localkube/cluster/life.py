@@ -13,10 +13,12 @@ from pellucid.localkube.cluster.certificates import make_certificates
 from pellucid.localkube.cluster.definition import (
     ClusterDefinition,
     ClusterError,
+    ClusterSettings,
     cgroup_of,
     check_name,
     clusters_directory,
     defined_clusters,
+    images_file,
     load_definition,
     save_definition,
     write_private,
@@ -25,6 +27,13 @@ from pellucid.localkube.cluster.kubeconfig import add_to_user, own_kubeconfig, r
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import free_port, running_server, start_server, stop_server
 from pellucid.localkube.images.archive import InvalidArchive, load_archive
+from pellucid.localkube.images.image_entries import (
+    ImageEntry,
+    InvalidImageTable,
+    joined,
+    read_image_entries,
+    write_image_entries,
+)
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.node.container_runtime import remove_leftovers
 
@@ -41,9 +50,13 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Clusters:
-    """The clusters of this machine, for a user with this environment."""
+    """The clusters of this machine, for a user with this environment.
+
+    `images` are further images that every cluster gets when it is created or started.
+    """
 
     environment: Mapping[str, str]
+    images: tuple[ImageEntry, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -69,22 +82,26 @@ class Clusters:
         definition = self.definition(name)
         return written(own_kubeconfig(definition, self.root / name / "pki"))
 
-    def create(self, name: str, nodes: int, progress: Progress) -> ClusterDefinition:
+    def create(
+        self, name: str, settings: ClusterSettings, progress: Progress, images: Path | None = None
+    ) -> ClusterDefinition:
         """Make a cluster, start it and make it the user's current context.
 
-        Raises ClusterError; then nothing of it is left.
+        images: a file of further images. Raises ClusterError; then nothing of it is left.
         """
         check_name(name)
         _check_machine(self.environment)
-        if not 1 <= nodes <= MAX_NODES:
-            raise ClusterError(f"a cluster has 1 to {MAX_NODES} nodes, not {nodes}")
+        if not 1 <= settings.nodes <= MAX_NODES:
+            raise ClusterError(f"a cluster has 1 to {MAX_NODES} nodes, not {settings.nodes}")
+        added = _images_of(images) if images else ()
         if name in self.names():
             raise ClusterError(f"node(s) already exist for a cluster with the name {name!r}")
         directory = self.root / name
-        definition = ClusterDefinition(name, free_port(), nodes)
+        definition = ClusterDefinition(name, free_port(), settings)
         try:
             with progress.step("Writing configuration 📜"):
                 _fill(directory, definition)
+                write_image_entries(images_file(directory), joined(self.images, added))
             with progress.step("Starting control-plane 🕹️"):
                 start_server(directory, definition.port)
             add_to_user(own_kubeconfig(definition, directory / "pki"), self.environment)
@@ -99,6 +116,7 @@ class Clusters:
         if not self.is_running(name):
             _check_machine(self.environment)
             _remove_containers(self.root / name)
+            self._add_images(name, self.images)
             start_server(self.root / name, definition.port)
 
     def stop(self, name: str) -> None:
@@ -106,13 +124,20 @@ class Clusters:
         self.definition(name)
         stop_server(self.root / name)
 
-    def load(self, name: str, archive: Path) -> tuple[str, ...]:
-        """Add the images of an OCI or Docker archive; their full names. Raises ClusterError."""
+    def load(self, name: str, file: Path) -> tuple[str, ...]:
+        """Add the images of an OCI or Docker archive, or those that a file `*.json` lists; their names.
+
+        Raises ClusterError.
+        """
         self.definition(name)
+        if file.suffix == ".json":
+            entries = _images_of(file)
+            self._add_images(name, entries)
+            return tuple(entry.name for entry in entries)
         try:
-            return load_archive(archive, self.root / name / "images")
+            return load_archive(file, self.root / name / "images")
         except (InvalidArchive, OSError) as error:
-            raise ClusterError(f"cannot load {archive}: {error}") from None
+            raise ClusterError(f"cannot load {file}: {error}") from None
 
     def export_logs(self, name: str, target: Path) -> None:
         """Copy the server's log and every container's under `target`. Raises ClusterError.
@@ -140,6 +165,14 @@ class Clusters:
         remove_from_user(f"kind-{name}", self.environment)
         return nodes
 
+    def _add_images(self, name: str, entries: tuple[ImageEntry, ...]) -> None:
+        file = images_file(self.root / name)
+        try:
+            there = read_image_entries(file) if file.exists() else ()
+        except InvalidImageTable as error:
+            raise ClusterError(f"the cluster's images cannot be read: {error}") from None
+        write_image_entries(file, joined(there, entries))
+
     def _remove(self, name: str) -> None:
         directory = self.root / name
         if not directory.exists():
@@ -160,6 +193,18 @@ def _check_machine(environment: Mapping[str, str]) -> None:
         raise ClusterError(f"{', '.join(missing)} not found in PATH; install {packages}")
 
 
+def _images_of(file: Path) -> tuple[ImageEntry, ...]:
+    """A file of images as a user gives it. Raises ClusterError."""
+    try:
+        entries = read_image_entries(file)
+    except InvalidImageTable as error:
+        raise ClusterError(f"the images cannot be read: {error}") from None
+    for entry in entries:
+        if gone := [bind.source for bind in entry.binds if not Path(bind.source).exists()]:
+            raise ClusterError(f"{file}: {entry.name!r} binds {gone[0]}, which is not on this machine")
+    return entries
+
+
 def _remove_containers(directory: Path) -> None:
     """What containers of a server that has ended leave outside its namespaces: files and cgroups."""
     for node in (directory / "nodes").glob("*"):
@@ -171,7 +216,7 @@ def _fill(directory: Path, definition: ClusterDefinition) -> None:
     directory.mkdir(parents=True, mode=0o700)
     plan = AddressPlan()
     addresses = ["127.0.0.1", str(plan.services_v4[1])]
-    addresses += [plan.node(index).v4 for index in range(definition.nodes)]
+    addresses += [plan.node(index).v4 for index in range(definition.settings.nodes)]
     pki = directory / "pki"
     make_certificates(pki, definition.node_names(), addresses, datetime.now(UTC))
     write_private(directory / "kubeconfig", written(own_kubeconfig(definition, pki)).encode())

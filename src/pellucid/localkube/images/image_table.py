@@ -1,11 +1,4 @@
-"""The images a cluster has: those loaded from archives, a file of more, and a built-in table.
-
-The file is JSON, a list of objects:
-    {"name": "example/app", "entrypoint": ["app"], "command": [], "environment": {"A": "b"},
-     "workingDir": "/", "user": "101", "binds": [{"source": "/opt/app", "destination": "/opt/app"}]}
-`name` is a repository, or its last component, with or without a tag; such images, too, stand on this
-machine's own programs. The file is read again whenever it changes.
-"""
+"""The images a cluster has: those loaded from archives, a file of more, and a built-in table."""
 
 from __future__ import annotations
 
@@ -18,26 +11,11 @@ from pellucid.localkube.images import programs
 from pellucid.localkube.images.archive import loaded_images
 from pellucid.localkube.images.host_root import make_host_root
 from pellucid.localkube.images.image import DEFAULT_PATH, Bind, Image, ImageNotAvailable
+from pellucid.localkube.images.image_entries import ImageEntry, read_image_entries
 from pellucid.localkube.images.reference import ImageReference, parse_reference
 
 _PROGRAMS = "/opt/programs"
 _PYTHON = "/usr/bin/python3"
-
-
-class ImageEntry(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One image of the table."""
-
-    name: str
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: dict[str, str] = {}
-    working_dir: str = "/"
-    user: str = ""
-    binds: tuple[Bind, ...] = ()
-
-
-class InvalidImageTable(ValueError):
-    """The file of images cannot be read; the message names file and field."""
 
 
 def _program(name: str) -> ImageEntry:
@@ -66,7 +44,10 @@ _BUILT_IN = (
 
 
 class ImageTable:
-    """Finds images. `directory` is where root file systems are kept; `more` the file of further images."""
+    """Finds images. `directory` is where root file systems are kept.
+
+    `more` is the file of further images (see `image_entries`), read again whenever it changes.
+    """
 
     def __init__(self, directory: Path, more: Path | None = None) -> None:
         self._directory = directory
@@ -81,15 +62,20 @@ class ImageTable:
         if (loaded := loaded_images(self._directory).get(str(reference))) is not None:
             return loaded
         for entry in (*self._further(), *_BUILT_IN):
-            if _names(entry.name, reference):
-                return self._image(entry)
+            if entry.named_by(reference):
+                return self._image(entry, reference)
         raise ImageNotAvailable(
             f'failed to pull and unpack image "{reference}": failed to resolve reference "{reference}": '
             f"{reference}: not found: this cluster has no such image and pulls from no registry; "
             f"load it, or add it to the cluster's file of images"
         )
 
-    def _image(self, entry: ImageEntry) -> Image:
+    def _image(self, entry: ImageEntry, reference: ImageReference) -> Image:
+        if gone := [bind.source for bind in entry.binds if not Path(bind.source).exists()]:
+            raise ImageNotAvailable(
+                f'failed to unpack image "{reference}": {", ".join(gone)}: not on this machine, though the '
+                f"cluster's file of images says so; load the file again"
+            )
         return Image(
             id="sha256:" + hashlib.sha256(msgspec.json.encode(entry, order="sorted")).hexdigest(),
             base=str(self._base),
@@ -107,25 +93,5 @@ class ImageTable:
             return ()
         changed = self._more.stat().st_mtime_ns
         if changed != self._read[0]:
-            self._read = (changed, _decode(self._more))
+            self._read = (changed, read_image_entries(self._more))
         return self._read[1]
-
-
-def _decode(path: Path) -> tuple[ImageEntry, ...]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[ImageEntry, ...])
-    except (msgspec.MsgspecError, OSError) as problem:
-        raise InvalidImageTable(f"{path}: {problem}") from problem
-
-
-def _names(name: str, reference: ImageReference) -> bool:
-    path, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        path, tag = name, ""
-    spellings = {
-        reference.last_component,
-        reference.repository,
-        reference.repository.removeprefix("library/"),
-        f"{reference.registry}/{reference.repository}",
-    }
-    return path in spellings and tag in ("", reference.tag)

@@ -18,7 +18,7 @@ import structlog
 
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.images.image import Image, ImageNotAvailable
-from pellucid.localkube.images.image_table import InvalidImageTable
+from pellucid.localkube.images.image_entries import InvalidImageTable
 from pellucid.localkube.images.reference import InvalidImageName
 from pellucid.localkube.network.addresses import AddressesExhausted, PodAddresses
 from pellucid.localkube.network.commands import NetworkCommandFailed
