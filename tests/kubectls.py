@@ -1,4 +1,4 @@
-"""The kubectls that tests are run with: the newest, pinned beside this interpreter, and the oldest to have."""
+"""The kubectls that tests are run with: the newest, pinned beside this interpreter, and the oldest."""
 
 from __future__ import annotations
 
