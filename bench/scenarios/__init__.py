@@ -14,6 +14,7 @@ from bench.scenarios import (
     first_configuration,
     http_reads,
     intention_effect,
+    local_cluster,
     registrations,
 )
 
@@ -28,4 +29,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     "fan-out": fan_out.measure,
     "data-path": data_path.measure,
     "effect": intention_effect.measure,
+    "cluster": local_cluster.measure,
 }
