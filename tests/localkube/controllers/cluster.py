@@ -69,9 +69,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(nodes: int = 1) -> AsyncIterator[Cluster]:
+async def cluster(nodes: int = 1, kind: type[Resources] = Resources) -> AsyncIterator[Cluster]:
     """A running cluster with ready nodes, whose default namespace can take pods."""
-    resources = Resources(Log())
+    resources = kind(Log())
     await bootstrap(resources)
     await resources.create(STORAGE_CLASSES, "", standard_storage_class())
     for number in range(nodes):

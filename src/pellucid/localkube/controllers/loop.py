@@ -14,7 +14,7 @@ from pellucid.localkube.api.store import Resources
 from pellucid.localkube.controllers.controller import Controller
 from pellucid.localkube.controllers.events import counted_up, new_event
 from pellucid.localkube.controllers.plan import Change, Create, Key, Patch, Plan, Reference, Remove, Say
-from pellucid.localkube.controllers.reading import Object, name_of, namespace_of, uid_of
+from pellucid.localkube.controllers.reading import Object, name_of, namespace_of, uid_of, version_of
 from pellucid.localkube.controllers.view import View
 from pellucid.localkube.controllers.work_queue import WorkQueue
 from pellucid.localkube.types.kinds import (
@@ -60,7 +60,7 @@ class Loop:
     async def run(self) -> None:
         """Run until cancelled. An unexpected error of one key is logged and tried again, never fatal."""
         for resource in self._followed:
-            await self._fill(resource)
+            self._fill(resource)
         async with asyncio.TaskGroup() as tasks:
             for resource in self._followed:
                 tasks.create_task(self._follow(resource))
@@ -68,11 +68,11 @@ class Loop:
             for controller in self._controllers:
                 tasks.create_task(self._work(controller))
 
-    async def _fill(self, resource: Resource) -> None:
+    def _fill(self, resource: Resource) -> None:
         """Bring the view to what the API lists now."""
-        listed = await self._resources.list(resource)
+        revision, listed = self._resources.select(resource)
         present = {uid_of(item) for item in listed}
-        self.view.follow(resource)
+        self.view.follow(resource, revision)
         for item in self.view.list(resource):
             if uid_of(item) not in present:
                 self._gone(resource, item)
@@ -82,17 +82,16 @@ class Loop:
     async def _follow(self, resource: Resource) -> None:
         while True:
             try:
-                async for event in self._resources.watch(resource):
+                async for event in self._resources.watch(resource, since=self.view.followed_to(resource)):
+                    self.view.follow(resource, version_of(event.object))
                     if event.type in ("ADDED", "MODIFIED"):
                         self._seen(resource, event.object)
-                    elif event.type == "DELETED":
+                    else:
                         self._gone(resource, event.object)
-                    elif event.type == "ERROR":
-                        break
             except ApiError as error:
                 logger.info("watch of %s ended: %s", resource.name, error.message)
             await asyncio.sleep(WATCH_RETRY_SECONDS)
-            await self._fill(resource)
+            self._fill(resource)
 
     async def _follow_custom(self, tasks: asyncio.TaskGroup) -> None:
         """Follow the kinds of custom resource definitions, for as long as each is defined."""
@@ -116,7 +115,7 @@ class Loop:
     async def _follow_one_custom(self, resource: Resource) -> None:
         while True:
             try:
-                await self._fill(resource)
+                self._fill(resource)
                 await self._follow(resource)
             except ApiError as error:
                 logger.info("cannot follow %s yet: %s", resource.name, error.message)
@@ -128,6 +127,12 @@ class Loop:
             if before is not None:
                 self._wake(resource, before)
             self._wake(resource, item)
+
+    def _answered(self, resource: Resource, item: Object) -> None:
+        """Take a write's answer, unless the watch has already told of its object's end."""
+        known = self.view.get(resource, namespace_of(item), name_of(item))
+        if known is not None or version_of(item) > self.view.followed_to(resource):
+            self._seen(resource, item)
 
     def _gone(self, resource: Resource, item: Object) -> None:
         if self.view.drop(resource, item):
@@ -190,7 +195,7 @@ class Loop:
             if change.quietly and error.reason == "AlreadyExists":
                 return
             raise
-        self._seen(change.resource, made)
+        self._answered(change.resource, made)
         if change.then is not None:
             await self._say(replace(change.then, message=change.then.message.format(name=name_of(made))))
 
@@ -203,7 +208,7 @@ class Loop:
             if error.reason == "NotFound":
                 return
             raise
-        self._seen(change.resource, changed)
+        self._answered(change.resource, changed)
 
     async def _remove(self, change: Remove) -> None:
         for reference in change.unless:
@@ -224,7 +229,7 @@ class Loop:
         if removal.gone:
             self._gone(change.resource, removal.object)
         else:
-            self._seen(change.resource, removal.object)
+            self._answered(change.resource, removal.object)
 
     async def _exists(self, reference: Reference) -> bool:
         try:

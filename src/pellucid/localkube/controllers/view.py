@@ -31,6 +31,7 @@ class View:
         self._dependents: dict[str, set[Entry]] = defaultdict(set)
         self._by_uid: dict[str, tuple[Resource, Object]] = {}
         self._resources: dict[Stored, Resource] = {}
+        self._followed_to: dict[Stored, int] = {}
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """The object of that name, or None."""
@@ -70,9 +71,14 @@ class View:
         """The object of that uid, whatever its kind."""
         return self._by_uid.get(uid)
 
-    def follow(self, resource: Resource) -> None:
-        """Say that objects of `resource` are known from now on."""
+    def follow(self, resource: Resource, revision: int) -> None:
+        """Say that the objects of `resource` are known as they were at a revision."""
         self._resources[resource.stored] = resource
+        self._followed_to[resource.stored] = revision
+
+    def followed_to(self, resource: Resource) -> int:
+        """The revision up to which the objects of `resource` are known; 0 where they are not followed."""
+        return self._followed_to.get(resource.stored, 0)
 
     def put(self, resource: Resource, item: Object) -> bool:
         """Take an object's new state; False if what is known is as new."""
