@@ -1,0 +1,195 @@
+"""The endpoints controller at work: informers feed a queue of pods, one worker looks at them in turn.
+
+While the server is away nothing is tried in vain: pods that wait for it are told why, in an Event, and the
+server is asked now and then whether it is back. Then everything is compared, since it may have lost
+something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+from lightkube import AsyncClient
+
+from pellucid.kube.controllers.endpoints.catalog import PodKey
+from pellucid.kube.controllers.endpoints.observed import (
+    INJECTED_LABEL,
+    ClusterService,
+    Pod,
+    PodObject,
+    ServiceObject,
+    cluster_service_of,
+    pod_of,
+)
+from pellucid.kube.controllers.endpoints.reconciler import Reconciler, pods_by_label, services_by_selector
+from pellucid.kube.controllers.endpoints.registration import Problem
+from pellucid.kube.controllers.endpoints.settings import ControllerSettings
+from pellucid.kube.controllers.informer import Informer, Key
+from pellucid.kube.controllers.object_events import NORMAL, EventRecorder, Subject
+from pellucid.kube.controllers.work_queue import WorkQueue
+from pellucid.kube.server_client import ServerClient, ServerRefused, ServerUnavailable
+
+COMPONENT = "consul-connect-injector"
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 2.0
+
+SERVER_UNAVAILABLE = "ConsulServerUnavailable"
+SERVER_REFUSED = "ConsulServerRefused"
+REGISTERED = "Registered"
+
+EVERYTHING: PodKey = ("", "")
+"""The key that stands for a comparison of the whole catalog."""
+
+log = structlog.get_logger("pellucid.kube.endpoints")
+
+
+async def run(client: AsyncClient, settings: ControllerSettings, stop: asyncio.Event) -> None:
+    """Keep the catalog in step with the cluster until `stop` is set."""
+    server = ServerClient(settings.server)
+    controller = EndpointsController(client, server, settings)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(part) for part in controller.parts()]
+            await stop.wait()
+            for task in running:
+                task.cancel()
+    finally:
+        await server.aclose()
+
+
+class EndpointsController:
+    """The controller's parts, which `run` runs side by side."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        server: ServerClient,
+        settings: ControllerSettings,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        self._server = server
+        self._settings = settings
+        self._sleep = sleep
+        self._queue: WorkQueue[PodKey] = WorkQueue()
+        self._events = EventRecorder(client, COMPONENT, clock=clock)
+        self._pods = Informer(
+            client,
+            PodObject,
+            pods_by_label(),
+            pod_of,
+            self._pod_changed,
+            labels={INJECTED_LABEL: "injected"},
+        )
+        self._services = Informer(
+            client, ServiceObject, services_by_selector(), cluster_service_of, self._service_changed
+        )
+        self._reconciler = Reconciler(
+            server,
+            settings,
+            self._pods.copy,
+            self._services.copy,
+            clock=clock,
+            look_again=self._queue.add_after,
+            tell=self._tell,
+        )
+
+    def parts(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What is to run until it is cancelled."""
+        return self._pods.run(), self._services.run(), self._events.run(), self._compare(), self._work()
+
+    def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
+        if before is not None and (after is None or after.uid != before.uid):
+            self._reconciler.forget(before)
+            self._events.forget(_subject(before))
+        self._queue.add(key)
+
+    def _service_changed(
+        self, _key: Key, before: ClusterService | None, after: ClusterService | None
+    ) -> None:
+        for service in (before, after):
+            if service is not None:
+                for pod in self._reconciler.pods_selected_by(service):
+                    self._queue.add(pod)
+
+    async def _compare(self) -> None:
+        """Ask for a comparison of everything, now and then."""
+        while True:
+            await self._sleep(self._settings.full_comparison_s)
+            self._queue.add(EVERYTHING)
+
+    async def _work(self) -> None:
+        # Before both lists are whole, what is not seen may yet be there.
+        await self._pods.synced.wait()
+        await self._services.synced.wait()
+        self._queue.add(EVERYTHING)
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._look_at(key)
+            except ServerUnavailable as away:
+                self._queue.add(key)
+                await self._outlast(away)
+            except ServerRefused as refusal:
+                self._tell_refused(key, refusal)
+                self._queue.failed(key)
+            except Exception:
+                # One odd pod must not keep the others waiting.
+                log.exception("a pod could not be looked at", pod=key)
+                self._queue.failed(key)
+            else:
+                self._queue.succeeded(key)
+
+    async def _look_at(self, key: PodKey) -> None:
+        if key == EVERYTHING or not self._reconciler.knows_catalog:
+            for pod in await self._reconciler.read_catalog():
+                self._queue.add(pod)
+        if key != EVERYTHING:
+            await self._reconciler.look_at(key)
+
+    async def _outlast(self, away: ServerUnavailable) -> None:
+        """Wait until the server answers, and tell the pods that wait with us."""
+        log.warning("waiting for the server", reason=str(away))
+        self._reconciler.distrust_catalog()
+        pause = FIRST_PAUSE_S
+        while True:
+            self._tell_waiting(away)
+            await self._sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+            try:
+                await self._server.get("/v1/status/leader")
+            except ServerUnavailable as still_away:
+                away = still_away
+            except ServerRefused:
+                return
+            else:
+                log.info("the server is back")
+                return
+
+    def _tell_waiting(self, away: ServerUnavailable) -> None:
+        for key in self._pods.copy:
+            pod = self._pods.copy.get(key)
+            if pod is not None and pod.ip and not pod.is_finished and not self._reconciler.is_registered(pod):
+                self._events.tell(_subject(pod), SERVER_UNAVAILABLE, f"waiting for {away}")
+
+    def _tell_refused(self, key: PodKey, refusal: ServerRefused) -> None:
+        log.warning("the server refused", pod=key, reason=str(refusal))
+        if (pod := self._pods.copy.get(key)) is not None:
+            message = f"the server at {self._settings.server.name} refused the registration: {refusal}"
+            self._events.tell(_subject(pod), SERVER_REFUSED, message)
+
+    def _tell(self, pod: Pod, problem: Problem | None) -> None:
+        """Tell what is wrong with a pod, or, to one that was told something, that nothing is any more."""
+        subject = _subject(pod)
+        if problem is not None:
+            self._events.tell(subject, problem.reason, problem.message)
+        elif self._events.last_told(subject) not in (None, REGISTERED):
+            self._events.tell(subject, REGISTERED, "the pod is in the mesh", kind=NORMAL)
+
+
+def _subject(pod: Pod) -> Subject:
+    return Subject("v1", "Pod", pod.namespace, pod.name, pod.uid)

@@ -1,0 +1,234 @@
+"""What the endpoints controller sees of pods and Services: small immutable values.
+
+A pod's heartbeat, its managed fields, a container's restart count: none of that is in here, so none of it
+makes the controller do anything. Reading never fails: what is missing or odd is empty.
+
+Source: Kubernetes API reference, "Pod v1 core", "Service v1 core".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from lightkube.generic_resource import GenericNamespacedResource, create_api_info
+
+PREFIX = "consul.hashicorp.com/"
+INJECTED_LABEL = f"{PREFIX}connect-inject-status"
+IGNORED_LABEL = f"{PREFIX}service-ignore"
+ORIGINAL_POD = f"{PREFIX}original-pod"
+CONNECT_SERVICE = f"{PREFIX}connect-service"
+
+SIDECAR_CONTAINERS = frozenset(("envoy-sidecar", "consul-sidecar"))
+REDIRECTING_CONTAINER = "consul-connect-inject-init"
+FOREIGN_REDIRECTING_IMAGE = "kuma-init"
+
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_FINISHED = frozenset(("Succeeded", "Failed"))
+_HEADLESS = frozenset(("", "None"))
+_DEFAULT_GRACE_S = 30
+
+Object = Mapping[str, Any]
+
+
+class PodObject(GenericNamespacedResource):
+    """A pod, as the API server writes it."""
+
+    _api_info = create_api_info("", "v1", "Pod", "pods")
+
+
+class ServiceObject(GenericNamespacedResource):
+    """A Service, as the API server writes it."""
+
+    _api_info = create_api_info("", "v1", "Service", "services")
+
+
+class ContainerPort(msgspec.Struct, frozen=True):
+    """A port that a container declares; the name may be empty."""
+
+    name: str
+    number: int
+
+
+class RewrittenProbe(msgspec.Struct, frozen=True):
+    """An HTTP probe that the kubelet sends to `listener_port`, and the application's own port for it."""
+
+    path: str
+    listener_port: int
+    local_port: int
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """An injected pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    created_at: str = ""
+    """RFC 3339, to the second."""
+    node: str = ""
+    host_ip: str = ""
+    ip: str = ""
+    """Empty until the pod has one."""
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """The mesh's own, without their common prefix."""
+    given_service: str = ""
+    """The mesh service that the pod's author named; the annotation itself may hold the injector's default."""
+    ports: tuple[ContainerPort, ...] = ()
+    """Of the application's containers, in order."""
+    probes: tuple[RewrittenProbe, ...] = ()
+    is_redirected: bool = False
+    """Something in the pod sends its traffic through the sidecar."""
+    is_ready: bool = False
+    is_leaving: bool = False
+    grace_s: int = _DEFAULT_GRACE_S
+    """How long it may take to leave."""
+    is_finished: bool = False
+    """All containers have ended for good."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    def port_named(self, name: str) -> int | None:
+        """The number of a port by its name."""
+        return next((port.number for port in self.ports if port.name == name), None)
+
+
+class ServicePort(msgspec.Struct, frozen=True):
+    """A port of a Service, and the pod's port it leads to: a number, or a name."""
+
+    number: int
+    target: int | str
+
+
+class ClusterService(msgspec.Struct, frozen=True):
+    """A Kubernetes Service."""
+
+    namespace: str
+    name: str
+    selector: tuple[tuple[str, str], ...] = ()
+    """Labels of its pods, in order of their names; empty selects nothing."""
+    cluster_ips: tuple[str, ...] = ()
+    """One of each family it has, the Service's preferred one first; none for a headless Service."""
+    ports: tuple[ServicePort, ...] = ()
+
+    def selects(self, pod: Pod) -> bool:
+        """True if the pod stands behind the Service."""
+        return (
+            bool(self.selector)
+            and self.namespace == pod.namespace
+            and all(pod.labels.get(name) == value for name, value in self.selector)
+        )
+
+
+def pod_of(item: Object) -> Pod:
+    """What matters of a pod."""
+    metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    annotations: dict[str, str] = metadata.get("annotations") or {}
+    original = _original_pod(annotations.get(ORIGINAL_POD, ""))
+    containers = _application_containers(spec)
+    grace = metadata.get("deletionGracePeriodSeconds")
+    return Pod(
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        created_at=metadata.get("creationTimestamp") or "",
+        node=spec.get("nodeName", ""),
+        host_ip=status.get("hostIP", ""),
+        ip=status.get("podIP", ""),
+        labels=metadata.get("labels") or {},
+        annotations={
+            name.removeprefix(PREFIX): value
+            for name, value in annotations.items()
+            if name.startswith(PREFIX) and name != ORIGINAL_POD
+        },
+        given_service=_given_service(annotations, original),
+        ports=tuple(_ports(containers)),
+        probes=tuple(_rewritten_probes(containers, original)),
+        is_redirected=_is_redirected(spec),
+        is_ready=_has_condition(status, "Ready"),
+        is_leaving=bool(metadata.get("deletionTimestamp")),
+        grace_s=_DEFAULT_GRACE_S if grace is None else grace,
+        is_finished=status.get("phase") in _FINISHED,
+    )
+
+
+def cluster_service_of(item: Object) -> ClusterService | None:
+    """What matters of a Service; None for one that asks to be passed over or leads out of the cluster."""
+    metadata, spec = item["metadata"], item.get("spec") or {}
+    if (metadata.get("labels") or {}).get(IGNORED_LABEL) == "true" or spec.get("type") == "ExternalName":
+        return None
+    addresses = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
+    return ClusterService(
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        selector=tuple(sorted((spec.get("selector") or {}).items())),
+        cluster_ips=tuple(address for address in addresses if address not in _HEADLESS),
+        ports=tuple(
+            ServicePort(port["port"], port.get("targetPort") or port["port"])
+            for port in spec.get("ports") or ()
+        ),
+    )
+
+
+def _original_pod(text: str) -> Object | None:
+    """The pod as it was before it was injected, None if nobody wrote that down."""
+    try:
+        original = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
+    return original if isinstance(original, Mapping) else None
+
+
+def _given_service(annotations: Mapping[str, str], original: Object | None) -> str:
+    if original is not None:
+        annotations = (original.get("metadata") or {}).get("annotations") or {}
+    return annotations.get(CONNECT_SERVICE, "").strip()
+
+
+def _application_containers(spec: Object) -> list[Object]:
+    containers: Sequence[Object] = spec.get("containers") or ()
+    return [container for container in containers if container.get("name") not in SIDECAR_CONTAINERS]
+
+
+def _ports(containers: Sequence[Object]) -> Iterator[ContainerPort]:
+    for container in containers:
+        for port in container.get("ports") or ():
+            yield ContainerPort(port.get("name", ""), port["containerPort"])
+
+
+def _rewritten_probes(containers: Sequence[Object], original: Object | None) -> Iterator[RewrittenProbe]:
+    """The HTTP probes whose port is another than the pod's author wrote."""
+    before = {c.get("name"): c for c in _application_containers((original or {}).get("spec") or {})}
+    ports = {port.name: port.number for port in _ports(list(before.values())) if port.name}
+    for container in containers:
+        for kind in _PROBES:
+            now = _http_get(container, kind)
+            then = _http_get(before.get(container.get("name")) or {}, kind)
+            if now is None or then is None or now.get("port") == then.get("port"):
+                continue
+            local = ports.get(then["port"], 0) if isinstance(then["port"], str) else then["port"]
+            if local and isinstance(now.get("port"), int):
+                yield RewrittenProbe(now.get("path") or "/", now["port"], local)
+
+
+def _http_get(container: Object, kind: str) -> Object | None:
+    return (container.get(kind) or {}).get("httpGet")
+
+
+def _is_redirected(spec: Object) -> bool:
+    containers: Sequence[Object] = spec.get("initContainers") or ()
+    return any(
+        container.get("name") == REDIRECTING_CONTAINER
+        or container.get("image", "").rpartition("/")[2].partition(":")[0] == FOREIGN_REDIRECTING_IMAGE
+        for container in containers
+    )
+
+
+def _has_condition(status: Object, kind: str) -> bool:
+    conditions: Sequence[Object] = status.get("conditions") or ()
+    return any(c.get("type") == kind and c.get("status") == "True" for c in conditions)

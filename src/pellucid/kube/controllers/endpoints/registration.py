@@ -1,0 +1,203 @@
+"""What an injected pod and the Services in front of it come to in the catalog: the controller's pure core.
+
+A pod is one instance of one mesh service, with one sidecar. Its name in the mesh is what its author says;
+else the name it was registered under; else that of the Service in front of it; else the injector's default,
+the first container's name. A name once registered stays: it is in the sidecar's certificate.
+
+Several Services may stand in front of a pod. One gives the name and port: the one that the annotation
+`kubernetes-service` names, else one called like the mesh service, else one with a ClusterIP, else the first
+by name. The ClusterIPs of all of them lead to the mesh service.
+
+Source: Consul on Kubernetes 0.26, connect-inject/endpoints_controller.go; 1.0 docs, "Annotations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
+
+import msgspec
+
+from pellucid.kube.controllers.endpoints.annotated import InvalidAnnotationError, boolean, port, upstreams
+from pellucid.kube.controllers.endpoints.catalog import (
+    MANAGED_BY,
+    META_MANAGED_BY,
+    META_NAMESPACE,
+    META_POD,
+    META_POD_UID,
+    META_SERVICE,
+    NODE_SUFFIX,
+    RESERVED_META,
+    Registration,
+)
+from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod
+from pellucid.kube.controllers.endpoints.settings import ControllerSettings
+from pellucid.model.checks import CheckStatus
+from pellucid.model.services import ExposeConfig, ExposePath, Proxy, Service, ServiceAddress, ServiceKind
+
+SIDECAR_PORT = 20000
+SIDECAR_SUFFIX = "-sidecar-proxy"
+TRANSPARENT = "transparent"
+PASSING_OUTPUT = "Kubernetes health checks passing"
+VIRTUAL = "virtual"
+_META_PREFIX = "service-meta-"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a pod is not registered. reason: one word for machines; message: for the pod's author."""
+
+    reason: str
+    message: str
+
+
+def registrations(
+    pod: Pod, services: Sequence[ClusterService], settings: ControllerSettings, registered_as: str = ""
+) -> tuple[Registration, ...] | Problem:
+    """The two instances of a pod; none while it has no address and once it has ended.
+
+    services: those that select the pod; registered_as: the mesh service it is in the catalog as already.
+    """
+    if not pod.ip or not pod.node or pod.is_finished:
+        return ()
+    chosen = chosen_service(pod, services, registered_as)
+    name = mesh_name(pod, chosen, registered_as)
+    if not name:
+        return Problem("NoServiceName", "the pod has no container to be named after; set connect-service")
+    try:
+        service_port = port(pod, "connect-service-port", _first_port(pod))
+        service = _service(pod, name, service_port, services, chosen)
+        sidecar = _sidecar(pod, service, settings)
+    except InvalidAnnotationError as error:
+        return Problem("InvalidAnnotation", str(error))
+    status, output = readiness(pod)
+    return tuple(
+        Registration(instance, pod.host_ip or pod.ip, status, output) for instance in (service, sidecar)
+    )
+
+
+def mesh_name(pod: Pod, chosen: ClusterService | None, registered_as: str = "") -> str:
+    """The mesh service that a pod is an instance of."""
+    default = pod.annotations.get("connect-service", "")
+    return pod.given_service or registered_as or (chosen.name if chosen else default)
+
+
+def chosen_service(
+    pod: Pod, services: Sequence[ClusterService], registered_as: str = ""
+) -> ClusterService | None:
+    """The one of the Services in front of a pod that it is registered for; None if there is none."""
+    asked = pod.annotations.get("kubernetes-service", "").strip()
+    return min(
+        services,
+        key=lambda service: (
+            service.name != asked,
+            service.name != (pod.given_service or registered_as),
+            not service.cluster_ips,
+            service.name,
+        ),
+        default=None,
+    )
+
+
+def readiness(pod: Pod) -> tuple[CheckStatus, str]:
+    """The status of a pod's instances, and the check's output."""
+    if pod.is_leaving:
+        return CheckStatus.CRITICAL, f'Pod "{pod.namespace}/{pod.name}" is terminating'
+    if pod.is_ready:
+        return CheckStatus.PASSING, PASSING_OUTPUT
+    return CheckStatus.CRITICAL, f'Pod "{pod.namespace}/{pod.name}" is not ready'
+
+
+def _first_port(pod: Pod) -> int:
+    return pod.ports[0].number if pod.ports else 0
+
+
+def _service(
+    pod: Pod, name: str, service_port: int, services: Sequence[ClusterService], chosen: ClusterService | None
+) -> Service:
+    return Service(
+        node=pod.node + NODE_SUFFIX,
+        id=f"{pod.name}-{name}",
+        name=name,
+        tags=_tags(pod),
+        address=pod.ip,
+        tagged_addresses=dict(_virtual_addresses(pod, service_port, services, chosen)) or None,
+        meta=_meta(pod, chosen),
+        port=service_port,
+    )
+
+
+def _sidecar(pod: Pod, service: Service, settings: ControllerSettings) -> Service:
+    return msgspec.structs.replace(
+        service,
+        id=service.id + SIDECAR_SUFFIX,
+        name=service.name + SIDECAR_SUFFIX,
+        kind=ServiceKind.CONNECT_PROXY,
+        port=SIDECAR_PORT,
+        proxy=Proxy(
+            destination_service_name=service.name,
+            destination_service_id=service.id,
+            local_service_address="127.0.0.1" if service.port else "",
+            local_service_port=service.port,
+            mode=TRANSPARENT if pod.is_redirected else "",
+            config=_proxy_config(pod, settings) or None,
+            upstreams=upstreams(pod),
+            expose=ExposeConfig(paths=tuple(_exposed_paths(pod))),
+        ),
+    )
+
+
+def _tags(pod: Pod) -> tuple[str, ...]:
+    lists = (pod.annotations.get(name, "") for name in ("service-tags", "connect-service-tags"))
+    return tuple(tag.strip() for tags in lists for tag in tags.split(",") if tag.strip())
+
+
+def _meta(pod: Pod, chosen: ClusterService | None) -> Mapping[str, str]:
+    asked = {
+        name.removeprefix(_META_PREFIX): value
+        for name, value in pod.annotations.items()
+        if name.startswith(_META_PREFIX)
+    }
+    own = {
+        META_POD: pod.name,
+        META_POD_UID: pod.uid,
+        META_NAMESPACE: pod.namespace,
+        META_MANAGED_BY: MANAGED_BY,
+    }
+    if chosen is not None:
+        own[META_SERVICE] = chosen.name
+    return {key: value for key, value in asked.items() if key and key not in RESERVED_META} | own
+
+
+def _virtual_addresses(
+    pod: Pod, service_port: int, services: Sequence[ClusterService], chosen: ClusterService | None
+) -> Iterator[tuple[str, ServiceAddress]]:
+    """The ClusterIPs under their tags: `virtual` for the chosen Service, `virtual-<service>` for others.
+
+    A second address of the same Service, of the other family, has the family in its tag.
+    """
+    for service in sorted(services, key=lambda service: service.name):
+        first, other = (VIRTUAL if service == chosen else f"{VIRTUAL}-{service.name}"), ""
+        for address in service.cluster_ips:
+            yield first + other, ServiceAddress(address, _port_of(service, pod, service_port))
+            other = f".ipv{ip_address(service.cluster_ips[-1]).version}"
+
+
+def _port_of(service: ClusterService, pod: Pod, service_port: int) -> int:
+    """The port of a Service that leads to the pod's port; 0 if none does."""
+    for candidate in service.ports:
+        target = pod.port_named(candidate.target) if isinstance(candidate.target, str) else candidate.target
+        if service_port and service_port in (target, candidate.number):
+            return candidate.number
+    return 0
+
+
+def _proxy_config(pod: Pod, settings: ControllerSettings) -> dict[str, object]:
+    if not boolean(pod, "enable-metrics", settings.metrics_enabled):
+        return {}
+    scrape_port = port(pod, "prometheus-scrape-port", settings.prometheus_scrape_port)
+    return {"envoy_prometheus_bind_addr": f"0.0.0.0:{scrape_port}"}
+
+
+def _exposed_paths(pod: Pod) -> Iterator[ExposePath]:
+    for probe in dict.fromkeys(pod.probes):
+        yield ExposePath(path=probe.path, listener_port=probe.listener_port, local_path_port=probe.local_port)

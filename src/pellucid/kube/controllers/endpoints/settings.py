@@ -1,0 +1,17 @@
+"""What the endpoints controller is told when it starts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pellucid.kube.server_client import ServerAddress
+
+
+class ControllerSettings(msgspec.Struct, frozen=True):
+    """server: where registrations go; the rest are defaults for pods that don't say themselves."""
+
+    server: ServerAddress
+    metrics_enabled: bool = False
+    prometheus_scrape_port: int = 20200
+    full_comparison_s: float = 300.0
+    """Seconds between comparisons of the whole catalog with all pods."""

@@ -1,0 +1,144 @@
+"""An API server with objects and no kubelet: what a kubelet would report, the test reports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from lightkube import ApiError, AsyncClient
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import Event, Namespace, PodStatus
+from lightkube.types import PatchType
+
+from pellucid.kube.controllers.endpoints.observed import PodObject, ServiceObject
+from tests.localkube.http.served import Served, serve
+
+INJECTED = {"consul.hashicorp.com/connect-inject-status": "injected"}
+PREFIX = "consul.hashicorp.com/"
+
+
+class CountingTransport(httpx2.AsyncHTTPTransport):
+    """Notes each request's method and path."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.requests: list[str] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(f"{request.method} {request.url.path}")
+        return await super().handle_async_request(request)
+
+
+class Cluster:
+    """Pods and Services as a test wants them."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self.client = self.new_client()
+
+    def new_client(self) -> AsyncClient:
+        return AsyncClient(KubeConfig.from_file(str(self.served.kubeconfig)).get())
+
+    async def namespace(self, name: str) -> None:
+        await self.client.create(Namespace(metadata=ObjectMeta(name=name)))
+
+    async def service(self, name: str, selector: Mapping[str, str], **spec: Any) -> None:
+        """A Service with a ClusterIP and port 80 leading to 8080, unless told otherwise."""
+        namespace = spec.pop("namespace", "default")
+        spec.setdefault("ports", [{"port": 80, "targetPort": 8080}])
+        item = {
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"selector": dict(selector), **spec},
+        }
+        await self.client.create(ServiceObject(item))
+
+    async def cluster_ip(self, name: str, namespace: str = "default") -> str:
+        service = await self.client.get(ServiceObject, name, namespace=namespace)
+        return str(service["spec"]["clusterIP"])
+
+    async def patch_service(self, name: str, spec: Mapping[str, Any]) -> None:
+        patch = {"spec": dict(spec)}
+        await self.client.patch(ServiceObject, name, patch, namespace="default", patch_type=PatchType.MERGE)
+
+    async def delete_service(self, name: str) -> None:
+        await self.client.delete(ServiceObject, name, namespace="default")
+
+    async def pod(
+        self,
+        name: str,
+        *,
+        namespace: str = "default",
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        ip: str = "10.1.0.1",
+        ready: bool = False,
+        **spec: Any,
+    ) -> str:
+        """An injected pod on node `n1`, running. annotations: without their prefix. Returns the uid."""
+        container = {"name": "app", "image": "app", "ports": [{"containerPort": 8080}]}
+        item = {
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {**INJECTED, **(labels or {})},
+                "annotations": {PREFIX + key: value for key, value in (annotations or {}).items()},
+            },
+            "spec": {"nodeName": "n1", "containers": [container], **spec},
+        }
+        created = await self.client.create(PodObject(item))
+        await self.report(name, namespace=namespace, ip=ip, ready=ready)
+        return str(created["metadata"]["uid"])
+
+    async def report(
+        self,
+        name: str,
+        *,
+        namespace: str = "default",
+        ip: str = "10.1.0.1",
+        ready: bool,
+        phase: str = "Running",
+    ) -> None:
+        """What the kubelet says of a pod."""
+        status = {
+            "phase": phase,
+            "hostIP": "192.0.2.1",
+            "podIP": ip,
+            "podIPs": [{"ip": ip}],
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        }
+        await self.client.patch(
+            PodStatus, name, {"status": status}, namespace=namespace, patch_type=PatchType.MERGE
+        )
+
+    async def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
+        patch = {"metadata": {"annotations": {PREFIX + key: value for key, value in annotations.items()}}}
+        await self.client.patch(PodObject, name, patch, namespace="default", patch_type=PatchType.MERGE)
+
+    async def delete_pod(self, name: str, *, namespace: str = "default", grace: int = 0) -> None:
+        await self.client.delete(PodObject, name, namespace=namespace, grace_period=grace)
+
+    async def events(self, name: str, namespace: str = "default") -> list[Event]:
+        """The events about a pod."""
+        listed = self.client.list(Event, namespace=namespace)
+        return [event async for event in listed if event.involvedObject.name == name]
+
+    async def aclose(self) -> None:
+        await self.client._client.close()  # lightkube has no public way
+        await self.served.close()
+
+
+@asynccontextmanager
+async def running_cluster(directory: Path) -> AsyncIterator[Cluster]:
+    """A cluster for as long as the block lasts."""
+    cluster = Cluster(await serve(directory))
+    try:
+        yield cluster
+    finally:
+        await cluster.aclose()
+
+
+__all__ = ["ApiError", "Cluster", "CountingTransport", "running_cluster"]
