@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from pellucid.localkube.network.service_proxy import ServiceProxy
 from pellucid.localkube.node.kubelet import Kubelet
 from pellucid.localkube.node.log_file import LogOptions
 from pellucid.localkube.node.streams import KubeletStreams
+from pellucid.localkube.outside.world import outside_world
 from pellucid.localkube.types.kinds import SERVICE_ACCOUNTS
 from pellucid.state.log import Log
 from pellucid.state.sqlite import SqliteEngine
@@ -60,11 +62,12 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Handed:
-    """What the starting process hands over: the cluster's directory and two descriptors."""
+    """What the starting process hands over: the cluster's directory, and descriptors."""
 
     directory: Path
     listener: int
     ready: int
+    host_network: int | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,9 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--ready", type=int, required=True, help="descriptor to write to once the API answers"
     )
+    parser.add_argument(
+        "--host-network", type=int, help="descriptor of the network namespace to lend the cluster"
+    )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve(Handed(given.directory, given.listener, given.ready)))
+    asyncio.run(serve(Handed(given.directory, given.listener, given.ready, given.host_network)))
     return 0
 
 
@@ -95,10 +101,15 @@ async def serve(handed: Handed) -> None:
         undo.push_async_callback(log.close)
         resources = Resources(log)
         undo.callback(resources.close)
+        outside = definition.settings.outside
+        world = await undo.enter_async_context(
+            outside_world(outside, handed.host_network, plan, datetime.now(UTC))
+        )
         resources.admission = Webhooks(resources, WebhookClient(cluster_addresses(resources)))
         await create_first_objects(resources, plan)
         tokens = _tokens(handed.directory / "pki", resources)
-        kubelets = _kubelets(handed.directory, definition, plan, resources, tokens)
+        images = ImageTable(handed.directory / "images", images_file(handed.directory), world.trusted)
+        kubelets = _kubelets(handed.directory, definition, plan, resources, tokens, images)
         await _listen(handed, definition, plan, resources, tokens, kubelets, undo)
         authority = (handed.directory / "pki" / "ca.crt").read_text()
         volumes = handed.directory / "volumes"
@@ -107,8 +118,9 @@ async def serve(handed: Handed) -> None:
             return tokens.issue(namespace, account, uid, seconds=None)
 
         _run(undo, stop, run_controllers(resources, authority, volumes, lasting_token))
-        _run(undo, stop, ServiceProxy(resources, plan).run())
-        _run(undo, stop, DnsServer(resources, str(plan.dns)).run())
+        _run(undo, stop, ServiceProxy(resources, plan, world.rules).run())
+        dns = DnsServer(resources, str(plan.dns), outside=world.names, upstream=world.upstream)
+        _run(undo, stop, dns.run())
         for kubelet in kubelets:
             _run(undo, stop, kubelet.run())
         os.write(handed.ready, READY)
@@ -132,8 +144,8 @@ def _kubelets(
     plan: AddressPlan,
     resources: Resources,
     tokens: ServiceAccountTokens,
+    images: ImageTable,
 ) -> list[Kubelet]:
-    images = ImageTable(directory / "images", images_file(directory))
     return [
         Kubelet(
             resources,

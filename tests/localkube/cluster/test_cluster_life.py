@@ -68,9 +68,10 @@ class Machine:
             "KUBECONFIG": str(self.directory / "kubeconfig"),
         }
 
-    def run(self, *words: str, text: str = "", fails: bool = False) -> str:
+    def run(self, *words: str, text: str = "", fails: bool = False, **variables: str) -> str:
+        environment = self.environment | variables
         done = subprocess.run(
-            words, env=self.environment, input=text, capture_output=True, text=True, timeout=120, check=False
+            words, env=environment, input=text, capture_output=True, text=True, timeout=120, check=False
         )
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + (done.stderr if fails else "")
@@ -187,6 +188,35 @@ def test_images_of_a_file_are_there_from_the_start_or_once_loaded(machine: Machi
     assert "said by first" in machine.kubectl("logs", "first")
     assert "said by second" in machine.kubectl("logs", "second")
     assert "pellucid v" in machine.kubectl("logs", "own")
+
+
+def test_names_outside_are_answered_where_asked_for_and_by_nobody_else(machine: Machine) -> None:
+    link = machine.directory / "kind"
+    link.symlink_to(Path(sys.executable).with_name("pellucid"))
+    words = (str(link), "create", "cluster", "--name", "tproxy")
+    machine.run(*words, PELLUCID_CLUSTER_OUTSIDE="example.com,example.org")
+    machine.kubectl("run", "c", "--image=curl", "--command", "--", "sleep", "infinity")
+    machine.kubectl("wait", "--for=condition=Ready", "pod/c", "--timeout=30s")
+    for name in ("example.com", "example.org"):
+        url = f"https://{name}"
+        assert (
+            machine.kubectl("exec", "c", "--", "curl", "-sSo", "/dev/null", "-w", "%{http_code}", url)
+            == "200"
+        )
+    machine.cluster("stop", "-name", "tproxy")
+    machine.cluster("start", "-name", "tproxy")
+    machine.kubectl("wait", "--for=condition=Ready", "pod/c", "--timeout=30s")
+    assert "stand-in" in machine.kubectl("exec", "c", "--", "curl", "-sS", "https://example.com")
+    machine.cluster("create", "-name", "bare")
+    machine.kubectl("run", "d", "--image=curl", "--restart=Never", "--", "-sS", "https://example.com")
+    machine.kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/d", "--timeout=30s")
+    assert "Could not resolve host: example.com" in machine.kubectl("logs", "d")
+
+
+def test_a_name_that_cannot_be_outside_makes_no_cluster(machine: Machine) -> None:
+    said = machine.cluster("create", "-name", "one", "-outside", "web=10.244.0.1", fails=True)
+    assert "10.244.0.1 is not outside the cluster" in said
+    assert machine.cluster("list") == ""
 
 
 def test_a_file_of_images_with_a_mistake_makes_no_cluster(machine: Machine) -> None:

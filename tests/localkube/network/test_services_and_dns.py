@@ -54,12 +54,13 @@ async def test_a_pod_reaches_a_service_by_name_address_and_node_port_even_its_ow
         server = await node.until_phase("server", "Running")
         await expose(node, server)
         get = "curl -s --max-time 3 --retry 5 --retry-all-errors"
-        script = f"{get} web/; {get} web.default.svc.cluster.local; {get} {ADDRESS}; {get} $HOST:30080"
+        hosts = ("web", "web.default.svc.cluster.local", ADDRESS, "$HOST:30080")
+        script = "; ".join(f"{get} {one}/hello" for one in hosts)
         host = [{"name": "HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]
         await node.create("client", shell(script, env=host), restartPolicy="Never")
         client = await node.until_phase("client", "Succeeded")
         assert (await node.log(client)).splitlines() == ["Hello World"] * 4
-        own = await node.streams.exec(server, "c", ["sh", "-c", f"{get} {ADDRESS}"])
+        own = await node.streams.exec(server, "c", ["sh", "-c", f"{get} {ADDRESS}/hello"])
         assert await own.stdout.read() == b"Hello World\n"
         assert await own.wait() == 0
         for task in tasks:
@@ -72,9 +73,9 @@ async def test_an_unreadable_question_gets_no_answer_and_a_long_one_is_cut(tmp_p
     server = DnsServer(resources, "127.0.0.1", outside={"many.example": addresses}, port=0)
     running = asyncio.ensure_future(server.run())
     await asyncio.sleep(0)
-    assert await server.answer(b"\x00\x01garbage", limit=512) == b""
+    assert await server.answer(b"\x00\x01garbage", stream=False) == b""
     query = DNSRecord.question("many.example").pack()
-    short, full = await server.answer(query, limit=512), await server.answer(query, limit=65_535)
+    short, full = await server.answer(query, stream=False), await server.answer(query, stream=True)
     assert DNSRecord.parse(short).header.tc
     assert len(DNSRecord.parse(full).rr) == 100
     running.cancel()

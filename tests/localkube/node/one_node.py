@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,9 @@ async def own_network() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def kubelet_on(resources: Resources, directory: Path) -> AsyncIterator[Node]:
+async def kubelet_on(
+    resources: Resources, directory: Path, trusted: Mapping[str, bytes] | None = None
+) -> AsyncIterator[Node]:
     async def token(pod: Object, projection: Object) -> str:
         return f"token of {pod['metadata']['name']}"
 
@@ -103,7 +105,7 @@ async def kubelet_on(resources: Resources, directory: Path) -> AsyncIterator[Nod
         "n",
         directory / "n",
         PodNetwork(AddressPlan()),
-        ImageTable(directory / "images", directory / "images.json"),
+        ImageTable(directory / "images", directory / "images.json", trusted),
         issue_token=token,
         cgroup=f"localkube-test-{os.getpid()}",
     )

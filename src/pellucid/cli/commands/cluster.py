@@ -11,8 +11,10 @@ from pellucid.cli.go_flags import Flag
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pellucid.localkube.cluster.definition import ClusterSettings
     from pellucid.localkube.cluster.life import Clusters
 
+OUTSIDE_VARIABLE = "PELLUCID_CLUSTER_OUTSIDE"
 NAME = Flag("name", "The cluster's name.", default="kind", placeholder="name")
 
 
@@ -46,19 +48,32 @@ def _in_clusters(
 
 
 def _create(clusters: Clusters, invocation: Invocation) -> None:
-    from pellucid.localkube.cluster.definition import ClusterSettings
     from pellucid.localkube.cluster.progress import Progress
 
     name, stream = invocation.flags.text("name"), invocation.terminal.stderr
     progress = Progress(stream, terminal=stream.isatty())
     progress.say(f'Creating cluster "{name}" ...')
-    settings = ClusterSettings(nodes=invocation.flags.integer("nodes"))
+    settings = _settings(invocation)
     images = invocation.flags.text("images")
     definition = clusters.create(name, settings, progress, Path(images) if images else None)
     progress.say(f'Set kubectl context to "{definition.context}"')
     progress.say(
         f"You can now use your cluster with:\n\nkubectl cluster-info --context {definition.context}\n"
     )
+
+
+def _settings(invocation: Invocation) -> ClusterSettings:
+    from pellucid.localkube.cluster.definition import ClusterSettings
+    from pellucid.localkube.network.addresses import AddressPlan
+    from pellucid.localkube.outside.names import InvalidOutsideName, outside_names
+
+    flags = invocation.flags
+    said = flags.list("outside") or (invocation.environment.get(OUTSIDE_VARIABLE, ""),)
+    try:
+        outside = outside_names(said, AddressPlan())
+    except InvalidOutsideName as error:
+        raise UsageFailed(f"-outside (or ${OUTSIDE_VARIABLE}): {error}") from None
+    return ClusterSettings(nodes=flags.integer("nodes"), uplink=flags.boolean("uplink"), outside=outside)
 
 
 def _delete(clusters: Clusters, invocation: Invocation) -> None:
@@ -111,14 +126,26 @@ CREATE = Command(
         "current context.\n\n"
         "    $ pellucid cluster create -name tproxy\n"
         "    $ kubectl get nodes\n\n"
-        "Pods are processes in network namespaces of their own; no packet of theirs leaves the machine. "
-        "Needs root, runc, iptables and iproute2."
+        "Pods are processes in network namespaces of their own; without -uplink no packet of theirs leaves "
+        "the machine. Needs root, runc, iptables and iproute2."
     ),
     run=_in_clusters(_create, "create cluster"),
     flags=(
         NAME,
         Flag("nodes", "How many nodes it has, 1 to 10.", kind="integer", default=1, placeholder="n"),
         Flag("images", "A JSON file of further images; see `cluster load`.", placeholder="file"),
+        Flag(
+            "uplink",
+            "Lend the cluster this machine's way out: TCP connections, and names by its resolver.",
+            kind="boolean",
+        ),
+        Flag(
+            "outside",
+            "A name that a stand-in for the world outside answers, by HTTP and HTTPS; may be given several "
+            f"times. Default: ${OUTSIDE_VARIABLE}, with commas between names.",
+            kind="list",
+            placeholder="name[=address]",
+        ),
     ),
     takes_client=False,
 )

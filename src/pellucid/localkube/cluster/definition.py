@@ -37,6 +37,10 @@ class ClusterSettings(msgspec.Struct, frozen=True):
     """What whoever creates a cluster decides."""
 
     nodes: int = 1
+    uplink: bool = False
+    """Whether it is lent the host's way out."""
+    outside: dict[str, tuple[str, ...]] = {}
+    """Names that a stand-in for the outside world answers to, with their addresses."""
 
 
 class ClusterDefinition(msgspec.Struct, frozen=True):

@@ -25,7 +25,12 @@ from pellucid.localkube.cluster.definition import (
 )
 from pellucid.localkube.cluster.kubeconfig import add_to_user, own_kubeconfig, remove_from_user, written
 from pellucid.localkube.cluster.progress import Progress
-from pellucid.localkube.cluster.server_process import free_port, running_server, start_server, stop_server
+from pellucid.localkube.cluster.server_process import (
+    api_listener,
+    running_server,
+    start_server,
+    stop_server,
+)
 from pellucid.localkube.images.archive import InvalidArchive, load_archive
 from pellucid.localkube.images.image_entries import (
     ImageEntry,
@@ -97,17 +102,18 @@ class Clusters:
         if name in self.names():
             raise ClusterError(f"node(s) already exist for a cluster with the name {name!r}")
         directory = self.root / name
-        definition = ClusterDefinition(name, free_port(), settings)
-        try:
-            with progress.step("Writing configuration 📜"):
-                _fill(directory, definition)
-                write_image_entries(images_file(directory), joined(self.images, added))
-            with progress.step("Starting control-plane 🕹️"):
-                start_server(directory, definition.port)
-            add_to_user(own_kubeconfig(definition, directory / "pki"), self.environment)
-        except BaseException:
-            self._remove(name)
-            raise
+        with api_listener() as listener:
+            definition = ClusterDefinition(name, int(listener.getsockname()[1]), settings)
+            try:
+                with progress.step("Writing configuration 📜"):
+                    _fill(directory, definition)
+                    write_image_entries(images_file(directory), joined(self.images, added))
+                with progress.step("Starting control-plane 🕹️"):
+                    start_server(directory, listener, uplink=settings.uplink)
+                add_to_user(own_kubeconfig(definition, directory / "pki"), self.environment)
+            except BaseException:
+                self._remove(name)
+                raise
         return definition
 
     def start(self, name: str) -> None:
@@ -117,7 +123,8 @@ class Clusters:
             _check_machine(self.environment)
             _remove_containers(self.root / name)
             self._add_images(name, self.images)
-            start_server(self.root / name, definition.port)
+            with api_listener(definition.port) as listener:
+                start_server(self.root / name, listener, uplink=definition.settings.uplink)
 
     def stop(self, name: str) -> None:
         """Stop a cluster and keep its objects. Raises ClusterError if there is no such cluster."""

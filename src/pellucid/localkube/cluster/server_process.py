@@ -7,12 +7,14 @@ loopback is opened outside and handed in.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -31,11 +33,15 @@ class ServerProcess(msgspec.Struct, frozen=True):
     started: int
 
 
-def free_port() -> int:
-    """A port of the host's loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def api_listener(port: int = 0) -> socket.socket:
+    """A socket that listens on the host's loopback, at a free port if none is given. Raises ClusterError.
+
+    Held from the choice of the port on, so that nobody else can take it before the server has it.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=1024)
+    except OSError as error:
+        raise ClusterError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from None
 
 
 def running_server(directory: Path) -> ServerProcess | None:
@@ -47,24 +53,29 @@ def running_server(directory: Path) -> ServerProcess | None:
     return process if _started_at(process.pid) == process.started else None
 
 
-def start_server(directory: Path, port: int) -> None:
+def start_server(directory: Path, listener: socket.socket, *, uplink: bool) -> None:
     """Start the server of the cluster in `directory` and wait until its API answers.
 
-    Raises ClusterError with what the server said if it ends first.
+    listener: of `api_listener`; the server gets its own hold on it. uplink: hand it this process's network,
+    too. Raises ClusterError with what the server said if it ends first.
     """
-    with _listener(port) as listener:
-        told, tell = os.pipe()
+    with contextlib.ExitStack() as handing:
+        handed = {"listener": listener.fileno()}
+        if uplink:
+            handed["host-network"] = os.open("/proc/self/ns/net", os.O_RDONLY)
+            handing.callback(os.close, handed["host-network"])
+        told, handed["ready"] = os.pipe()
+        handing.callback(os.close, handed["ready"])
         with (directory / "server.log").open("ab") as log:
             launcher = subprocess.Popen(
-                _command(directory, listener.fileno(), tell),
-                pass_fds=(listener.fileno(), tell),
+                _command(directory, handed),
+                pass_fds=tuple(handed.values()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
             )
-        os.close(tell)
     try:
         _wait_until_ready(told, launcher, directory)
         child = _only_child(launcher.pid)
@@ -98,22 +109,11 @@ def stop_server(directory: Path) -> None:
     (directory / "process.json").unlink(missing_ok=True)
 
 
-def _listener(port: int) -> socket.socket:
-    listener = socket.socket()
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise ClusterError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from None
-    return listener
-
-
-def _command(directory: Path, listener: int, tell: int) -> list[str]:
+def _command(directory: Path, descriptors: Mapping[str, int]) -> list[str]:
     namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
     server = [sys.executable, "-m", "pellucid.localkube.server", "--directory", str(directory)]
-    return [*namespaces, *server, "--listener", str(listener), "--ready", str(tell)]
+    handed = [word for name, number in descriptors.items() for word in (f"--{name}", str(number))]
+    return [*namespaces, *server, *handed]
 
 
 def _wait_until_ready(told: int, launcher: subprocess.Popen[bytes], directory: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 _LINKED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -42,8 +43,16 @@ _GROUPS = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
 _NAME_SERVICES = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
 
 
-def make_host_root(directory: Path, host: Path = Path("/")) -> dict[str, tuple[str, ...]]:
-    """Write the root into `directory`, again if it was there, and return its layers (see `Image`)."""
+_TRUSTED = "ssl/certs"
+
+
+def make_host_root(
+    directory: Path, host: Path = Path("/"), trusted: Mapping[str, bytes] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Write the root into `directory`, again if it was there, and return its layers (see `Image`).
+
+    trusted: further certificate authorities (PEM) that programs in it trust, by OpenSSL's hash of their name.
+    """
     if directory.exists():
         shutil.rmtree(directory)
     for name in _EMPTY:
@@ -53,6 +62,7 @@ def make_host_root(directory: Path, host: Path = Path("/")) -> dict[str, tuple[s
         (directory / name).chmod(0o1777)
     (directory / "var/run").symlink_to("/run")
     _write_etc(directory / "etc", host / "etc")
+    _trust(directory / "etc" / _TRUSTED, trusted or {})
     layers: dict[str, tuple[str, ...]] = {"usr": (str(host / "usr"),)}
     for name in _LINKED:
         original = host / name
@@ -79,3 +89,12 @@ def _write_etc(etc: Path, original: Path) -> None:
     (etc / "mtab").symlink_to("/proc/mounts")
     for name in ("hostname", "hosts", "resolv.conf"):
         (etc / name).touch()
+
+
+def _trust(certificates: Path, authorities: Mapping[str, bytes]) -> None:
+    """For those who read one file, and for those who look a certificate up by its hash."""
+    for hashed, authority in authorities.items():
+        certificates.mkdir(parents=True, exist_ok=True)
+        with (certificates / "ca-certificates.crt").open("ab") as bundle:
+            bundle.write(authority)
+        (certificates / f"{hashed}.0").write_bytes(authority)

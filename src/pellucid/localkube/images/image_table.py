@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -46,13 +47,16 @@ _BUILT_IN = (
 class ImageTable:
     """Finds images. `directory` is where root file systems are kept.
 
-    `more` is the file of further images (see `image_entries`), read again whenever it changes.
+    `more` is the file of further images (see `image_entries`), read again whenever it changes; `trusted`
+    are certificate authorities for the images made of this machine's own root (see `make_host_root`).
     """
 
-    def __init__(self, directory: Path, more: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, more: Path | None = None, trusted: Mapping[str, bytes] | None = None
+    ) -> None:
         self._directory = directory
         self._base = directory / "host"
-        self._layers = make_host_root(self._base)
+        self._layers = make_host_root(self._base, trusted=trusted)
         self._more = more
         self._read: tuple[int, tuple[ImageEntry, ...]] = (0, ())
 

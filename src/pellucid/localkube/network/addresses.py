@@ -28,6 +28,17 @@ class AddressPlan(msgspec.Struct, frozen=True):
     services_v4: IPv4Network = IPv4Network("10.96.0.0/12")
     dns: IPv4Address = IPv4Address("10.96.0.10")
 
+    def networks(self, version: int) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The cluster's own networks of an address family, 4 or 6."""
+        every = (self.pods_v4, self.nodes_v4, self.services_v4, self.pods_v6, self.nodes_v6)
+        return tuple(network for network in every if network.version == version)
+
+    def keeps(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether packets for an address stay in the cluster: its own, and those of one link or machine."""
+        confined = address.is_loopback or address.is_link_local or address.is_multicast
+        own = self.networks(address.version)
+        return confined or address.is_unspecified or any(address in network for network in own)
+
     def node(self, index: int) -> PodAddresses:
         """The addresses of a node itself."""
         return PodAddresses(str(self.nodes_v4[index + 2]), str(self.nodes_v6[index + 2]))

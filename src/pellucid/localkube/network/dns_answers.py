@@ -85,8 +85,9 @@ def _with_aliases(zone: Zone, records: tuple[Record, ...], kind: str) -> tuple[R
     aliases = _of_kind(records, "CNAME")
     if not aliases or kind == "CNAME":
         return _of_kind(records, kind)
-    target = zone.records.get(aliases[0].value.lower(), ())
-    return (*aliases, *_of_kind(target, kind))
+    name = aliases[0].value.lower()
+    outside = _addresses(name, zone.outside.get(name, ()), kind)
+    return (*aliases, *_of_kind(zone.records.get(name, ()), kind), *outside)
 
 
 def _of_kind(records: Iterable[Record], kind: str) -> tuple[Record, ...]:

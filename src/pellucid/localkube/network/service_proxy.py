@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import structlog
 
 from pellucid.localkube.api.store import Resources
@@ -17,9 +19,13 @@ _log = structlog.get_logger(__name__)
 class ServiceProxy:
     """The services of one cluster, in its network namespace, which must be this process's own."""
 
-    def __init__(self, resources: Resources, plan: AddressPlan) -> None:
+    def __init__(
+        self, resources: Resources, plan: AddressPlan, last_rules: Mapping[int, Sequence[str]] | None = None
+    ) -> None:
+        """last_rules: by IP version, lines of the nat table that come after those of services."""
         self._resources = resources
         self._plan = plan
+        self._last_rules = last_rules or {}
         self._applied = {4: "", 6: ""}
 
     async def run(self) -> None:
@@ -50,5 +56,6 @@ class ServiceProxy:
         local = [one.v4 if version == 4 else one.v6 for one in own]
         local.append("127.0.0.1" if version == 4 else "::1")
         pods = str(self._plan.pods_v4 if version == 4 else self._plan.pods_v6)
-        nat = nat_table(ports, hosts, version=version, local_addresses=local, pods=pods)
+        last = self._last_rules.get(version, ())
+        nat = nat_table(ports, hosts, version=version, local_addresses=local, pods=pods, last=last)
         return nat + filter_table(ports, version=version)

@@ -92,8 +92,12 @@ def nat_table(
     version: int,
     local_addresses: Sequence[str],
     pods: str,
+    last: Sequence[str] = (),
 ) -> str:
-    """The whole nat table. `local_addresses` are the nodes' own, `pods` is the network of all pods."""
+    """The whole nat table. `local_addresses` are the nodes' own, `pods` is the network of all pods.
+
+    last: further lines.
+    """
     used = [port for port in ports if port.backends]
     lines = ["*nat", ":KUBE-SERVICES - [0:0]", ":KUBE-POSTROUTING - [0:0]", ":KUBE-NODEPORTS - [0:0]"]
     for port in used:
@@ -109,7 +113,7 @@ def nat_table(
         lines += _service(port)
     lines += [f"-A KUBE-SERVICES -d {address} -j KUBE-NODEPORTS" for address in local_addresses]
     lines += [_host_port(host) for host in hosts]
-    return "\n".join([*lines, "COMMIT", ""])
+    return "\n".join([*lines, *last, "COMMIT", ""])
 
 
 def filter_table(ports: Sequence[ServicePort], *, version: int) -> str:

@@ -1,0 +1,96 @@
+"""Certificates of the stand-in for the outside world, and an authority that images of this cluster trust.
+
+Both are made anew when the cluster starts and no key outlives it, so trusting the authority means nothing
+anywhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_VALID_FOR = timedelta(days=365)
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class OutsideCredentials:
+    """The authority's certificate (PEM), for those who trust it, and the server's side of TLS."""
+
+    authority: bytes
+    server: ssl.SSLContext
+
+
+def make_credentials(names: Mapping[str, tuple[str, ...]], now: datetime) -> OutsideCredentials:
+    """One certificate for all names and their addresses."""
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outside this cluster")])
+    authority = (
+        _certificate(issuer, issuer, authority_key, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    reached_by: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+    every = sorted({address for addresses in names.values() for address in addresses})
+    reached_by += [x509.IPAddress(ipaddress.ip_address(address)) for address in every]
+    certificate = (
+        _certificate(x509.Name([]), issuer, key, now)
+        .add_extension(x509.SubjectAlternativeName(reached_by), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    return OutsideCredentials(authority.public_bytes(pem), _server(certificate.public_bytes(pem), key))
+
+
+def subject_hash(authority: bytes) -> str:
+    """The name, less `.0`, under which OpenSSL looks for a certificate in a directory.
+
+    For a subject whose text is lower case with single spaces, which is its own canonical form.
+    Source: OpenSSL, X509_NAME_hash_ex.
+    """
+    subject = x509.load_pem_x509_certificate(authority).subject.public_bytes()
+    content = subject[2:]
+    digest = hashlib.sha1(content, usedforsecurity=False).digest()
+    return digest[3::-1].hex()
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + _VALID_FOR)
+    )
+
+
+def _server(certificate: bytes, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    # `ssl` reads keys from files only; this one has no name, so it is gone with the descriptor.
+    descriptor = os.memfd_create("outside", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(certificate + secret)
+        file.flush()
+        context.load_cert_chain(Path(f"/proc/self/fd/{descriptor}"))
+    return context
