@@ -25,6 +25,9 @@ _FROM_ETC = (
     "localtime",
     "mime.types",
     "networks",
+    "nginx/fastcgi_params",
+    "nginx/mime.types",
+    "nginx/proxy_params",
     "os-release",
     "pki/tls/certs",
     "profile",
@@ -38,8 +41,11 @@ _FROM_ETC = (
     "timezone",
     "xattr.conf",
 )
-_USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-_GROUPS = "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"
+_USERS = """root:x:0:0:root:/root:/bin/sh
+postgres:x:999:999:postgres:/var/lib/postgresql:/bin/sh
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+_GROUPS = "root:x:0:\ntty:x:5:\npostgres:x:999:\nnogroup:x:65534:\n"
 _NAME_SERVICES = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
 
 

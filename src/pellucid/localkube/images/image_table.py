@@ -8,40 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from pellucid.localkube.images import programs
 from pellucid.localkube.images.archive import loaded_images
+from pellucid.localkube.images.built_in import BUILT_IN, BuiltIn
 from pellucid.localkube.images.host_root import make_host_root
-from pellucid.localkube.images.image import DEFAULT_PATH, Bind, Image, ImageNotAvailable
+from pellucid.localkube.images.image import DEFAULT_PATH, Image, ImageNotAvailable
 from pellucid.localkube.images.image_entries import ImageEntry, read_image_entries
 from pellucid.localkube.images.reference import ImageReference, parse_reference
-
-_PROGRAMS = "/opt/programs"
-_PYTHON = "/usr/bin/python3"
-
-
-def _program(name: str) -> ImageEntry:
-    script = f"{name.replace('-', '_')}.py"
-    source = Path(programs.__file__).with_name(script)
-    return ImageEntry(
-        name,
-        entrypoint=(_PYTHON, f"{_PROGRAMS}/{script}"),
-        binds=(Bind(str(source), f"{_PROGRAMS}/{script}"),),
-    )
-
-
-_BUILT_IN = (
-    ImageEntry("busybox", command=("sh",)),
-    ImageEntry("alpine", command=("/bin/sh",)),
-    ImageEntry("debian", command=("bash",)),
-    ImageEntry("ubuntu", command=("bash",)),
-    ImageEntry("bash", command=("bash",)),
-    ImageEntry("curl", entrypoint=("curl",), command=("--help",)),
-    ImageEntry("python", command=(_PYTHON,)),
-    ImageEntry("pause", entrypoint=("sleep", "infinity")),
-    _program("hello-client"),
-    _program("hello-http"),
-    _program("kuma-init"),
-)
 
 
 class ImageTable:
@@ -65,14 +37,25 @@ class ImageTable:
         reference = parse_reference(text)
         if (loaded := loaded_images(self._directory).get(str(reference))) is not None:
             return loaded
-        for entry in (*self._further(), *_BUILT_IN):
+        for entry in self._further():
             if entry.named_by(reference):
                 return self._image(entry, reference)
+        for built_in in BUILT_IN:
+            if built_in.entry.named_by(reference):
+                return self._built_in(built_in, reference)
         raise ImageNotAvailable(
             f'failed to pull and unpack image "{reference}": failed to resolve reference "{reference}": '
             f"{reference}: not found: this cluster has no such image and pulls from no registry; "
             f"load it, or add it to the cluster's file of images"
         )
+
+    def _built_in(self, found: BuiltIn, reference: ImageReference) -> Image:
+        if found.lacks():
+            raise ImageNotAvailable(
+                f'failed to unpack image "{reference}": it is made from {found.program}, which this '
+                f"machine does not have; install Debian's {found.package}"
+            )
+        return self._image(found.entry, reference)
 
     def _image(self, entry: ImageEntry, reference: ImageReference) -> Image:
         if gone := [bind.source for bind in entry.binds if not Path(bind.source).exists()]:
