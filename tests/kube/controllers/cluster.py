@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import httpx2
 from lightkube import ApiError, AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Event, Namespace, PodStatus
+from lightkube.resources.core_v1 import Event, Namespace, PodStatus, ServiceAccount
 from lightkube.types import PatchType
 
 from pellucid.kube.controllers.endpoints.observed import PodObject, ServiceObject
 from tests.localkube.http.served import Served, serve
 
 INJECTED = {"consul.hashicorp.com/connect-inject-status": "injected"}
+PATIENCE_S = 20.0
 PREFIX = "consul.hashicorp.com/"
 
 
@@ -45,6 +47,7 @@ class Cluster:
 
     async def namespace(self, name: str) -> None:
         await self.client.create(Namespace(metadata=ObjectMeta(name=name)))
+        await self.client.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace=name)))
 
     async def service(self, name: str, selector: Mapping[str, str], **spec: Any) -> None:
         """A Service with a ClusterIP and port 80 leading to 8080, unless told otherwise."""
@@ -121,10 +124,17 @@ class Cluster:
     async def delete_pod(self, name: str, *, namespace: str = "default", grace: int = 0) -> None:
         await self.client.delete(PodObject, name, namespace=namespace, grace_period=grace)
 
-    async def events(self, name: str, namespace: str = "default") -> list[Event]:
-        """The events about a pod."""
-        listed = self.client.list(Event, namespace=namespace)
-        return [event async for event in listed if event.involvedObject.name == name]
+    async def until_events(self, name: str, namespace: str = "default", count: int = 1) -> list[Event]:
+        """The events about a pod in the order they were told, once there are so many."""
+        found: list[Event] = []
+        events = self.client.watch(Event, namespace=namespace)
+        async with asyncio.timeout(PATIENCE_S), aclosing(events):
+            async for _, event in events:
+                if event.involvedObject.name == name:
+                    found.append(event)
+                if len(found) >= count:
+                    break
+        return found
 
     async def aclose(self) -> None:
         await self.client._client.close()  # lightkube has no public way

@@ -1,0 +1,66 @@
+"""A cluster, a mesh server and the endpoints controller between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from pellucid.kube.controllers.endpoints import ControllerSettings, run
+from pellucid.kube.server_client import ServerAddress
+from tests.api.serving import ServedAgent
+from tests.kube.controllers.cluster import Cluster, running_cluster
+from tests.kube.controllers.mesh_catalog import MeshCatalog
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """An API server without a kubelet."""
+    async with running_cluster(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def catalog() -> AsyncIterator[MeshCatalog]:
+    """The catalog of a mesh server."""
+    served = ServedAgent()
+    await served.start()
+    yield MeshCatalog(served)
+    await served.stop()
+
+
+class Controller:
+    """The controller, which can be started and stopped."""
+
+    def __init__(self, cluster: Cluster, settings: ControllerSettings) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(run(self._cluster.client, self._settings, self._stop))
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._stop.set()
+            await self._task
+            self._task = None
+
+
+@pytest.fixture
+async def controller(cluster: Cluster, catalog: MeshCatalog) -> AsyncIterator[Controller]:
+    """A controller that is not started yet."""
+    made = Controller(cluster, ControllerSettings(ServerAddress(catalog.url)))
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def running(controller: Controller) -> Controller:
+    """A controller at work."""
+    controller.start()
+    return controller
