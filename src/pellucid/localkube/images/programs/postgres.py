@@ -1,7 +1,7 @@
 """Starts PostgreSQL as its usual image does: a database made on the first start, as the environment says.
 
-POSTGRES_PASSWORD (or POSTGRES_HOST_AUTH_METHOD=trust), POSTGRES_USER, POSTGRES_DB and PGDATA are known, all but
-the last also as files named by POSTGRES_..._FILE. Arguments go to the server.
+POSTGRES_PASSWORD (or POSTGRES_HOST_AUTH_METHOD=trust), POSTGRES_USER, POSTGRES_DB and PGDATA are known, all
+but the last also as files named by POSTGRES_..._FILE. Arguments go to the server.
 """
 
 import os
