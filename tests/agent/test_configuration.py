@@ -258,7 +258,7 @@ def test_every_part_of_a_configuration_is_acted_on() -> None:
     room = Path(configuration_module.__file__).parent
     read = {
         node.attr
-        for file in room.glob("*.py")
+        for file in room.rglob("*.py")
         if not file.name.startswith("configuration")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute)

@@ -127,6 +127,20 @@ class Ui(msgspec.Struct, frozen=True):
     content_path: str = "/ui/"
 
 
+class Kubernetes(msgspec.Struct, frozen=True):
+    """How callers that are pods are known.
+
+    registrars: service accounts, as `namespace/name`, that may write from elsewhere; ca_config_map: empty
+    publishes the server authority nowhere.
+    """
+
+    enabled: bool = False
+    token_audience: str = ""
+    registrars: tuple[str, ...] = ()
+    ca_config_map: str = ""
+    server_names: tuple[str, ...] = ()
+
+
 class AgentConfiguration(msgspec.Struct, frozen=True):
     """Everything an agent needs to know before it starts."""
 
@@ -150,6 +164,7 @@ class AgentConfiguration(msgspec.Struct, frozen=True):
     checks: Checks = Checks()
     telemetry: Telemetry = Telemetry()
     ui: Ui = Ui()
+    kubernetes: Kubernetes = Kubernetes()
     pid_file: str = ""
     bootstrap_config_entries: tuple[Mapping[str, Any], ...] = ()
     """Config entries as written, to be stored where there is none of that kind and name."""

@@ -108,6 +108,20 @@ class TelemetryKeys(msgspec.Struct, frozen=True):
     prometheus_retention_time: Duration | None = None
 
 
+class KubernetesKeys(msgspec.Struct, frozen=True):
+    """`pellucid.kubernetes`: the agent is a pod, and its callers prove who they are by service account."""
+
+    enabled: bool | None = None
+    token_audience: str | None = None
+    """The audience of the tokens that callers show."""
+    registrars: tuple[str, ...] | None = None
+    """`namespace/name` of the service accounts that may write."""
+    ca_config_map: str | None = None
+    """The config map, beside the agent, in which the server authority's certificate is published."""
+    server_names: tuple[str, ...] | None = None
+    """DNS names under which the agent is dialled."""
+
+
 class OwnKeys(msgspec.Struct, frozen=True):
     """`pellucid`: what Consul has no key for."""
 
@@ -117,6 +131,7 @@ class OwnKeys(msgspec.Struct, frozen=True):
     """Where programs in the mesh ask for names; the port after DNS's when absent, -1 for off."""
     intention_default: str | None = None
     """`allow` or `deny`: what happens to a connection that no intention speaks of."""
+    kubernetes: KubernetesKeys | None = None
 
 
 class ConfigurationFile(msgspec.Struct, frozen=True):

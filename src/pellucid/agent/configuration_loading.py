@@ -17,6 +17,7 @@ from pellucid.agent.configuration import (
     Connect,
     Dns,
     Http,
+    Kubernetes,
     Listeners,
     Logging,
     Ports,
@@ -32,6 +33,7 @@ from pellucid.agent.configuration_keys import (
     ConnectKeys,
     DnsKeys,
     HttpKeys,
+    KubernetesKeys,
     LimitKeys,
     OwnKeys,
     PortKeys,
@@ -54,6 +56,8 @@ LOG_LEVEL_ALIASES = {"ERR": "ERROR", "WARNING": "WARN"}
 LARGEST_PORT = 65535
 DEV_GRPC_PORT = 8502
 OFF = -1
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+"""Where `kubectl port-forward` comes from."""
 BUILT_IN_CA = "consul"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - a default to advertise from; nothing is bound to it
 UNSPECIFIED = (ANY_ADDRESS, "::")
@@ -109,6 +113,7 @@ def decide(
         checks=_checks(keys),
         telemetry=_telemetry(_or(keys.telemetry, TelemetryKeys())),
         ui=_ui(keys, dev=dev),
+        kubernetes=_kubernetes(_own_kubernetes(keys)),
         pid_file=_or(keys.pid_file, ""),
         bootstrap_config_entries=_or(_or(keys.config_entries, ConfigEntryKeys()).bootstrap, ()),
         service_definitions=_distinct_services(_or(keys.service, ()) + _or(keys.services, ())),
@@ -235,7 +240,8 @@ def _tls(keys: ConfigurationFile) -> Tls:
         raise ConfigurationError("verify_incoming needs ca_file or ca_path, to know which clients to trust")
     if bool(tls.cert_file) != bool(tls.key_file):
         raise ConfigurationError("cert_file and key_file go together; only one of them is set")
-    if _or(_or(keys.ports, PortKeys()).https, OFF) > 0 and not tls.cert_file:
+    https = _or(_or(keys.ports, PortKeys()).https, OFF)
+    if https > 0 and not tls.cert_file and not _own_kubernetes(keys).enabled:
         raise ConfigurationError("ports.https needs cert_file and key_file")
     return tls
 
@@ -306,8 +312,10 @@ def _duration(key: str, text: str) -> int:
 def _http(keys: ConfigurationFile) -> Http:
     default = Http()
     own = _or(keys.http_config, HttpKeys())
+    everybody = LOOPBACK if _own_kubernetes(keys).enabled else ()
+    writers = _or(own.allow_write_http_from, everybody)
     return Http(
-        allow_write_from=networks("http_config.allow_write_http_from", _or(own.allow_write_http_from, ())),
+        allow_write_from=networks("http_config.allow_write_http_from", writers),
         block_endpoints=_or(own.block_endpoints, ()),
         response_headers=_or(own.response_headers, {}),
         max_connections_per_client=_or(
@@ -349,6 +357,33 @@ def _telemetry(keys: TelemetryKeys) -> Telemetry:
     return Telemetry(
         metrics_prefix=_or(keys.metrics_prefix, "consul"),
         prometheus_retention_time=_or(keys.prometheus_retention_time, 0),
+    )
+
+
+def _own_kubernetes(keys: ConfigurationFile) -> KubernetesKeys:
+    return _or(_or(keys.pellucid, OwnKeys()).kubernetes, KubernetesKeys())
+
+
+def _kubernetes(keys: KubernetesKeys) -> Kubernetes:
+    registrars = _or(keys.registrars, ())
+    for registrar in registrars:
+        namespace, _, account = registrar.partition("/")
+        if not namespace or not account or "/" in account:
+            raise ConfigurationError(
+                f'pellucid.kubernetes.registrars: "{registrar}" is no service account; '
+                "write it as namespace/name"
+            )
+    if keys.enabled and not keys.token_audience:
+        raise ConfigurationError(
+            "pellucid.kubernetes.token_audience cannot be empty: without an audience any pod's token, "
+            "meant for anyone, would do"
+        )
+    return Kubernetes(
+        enabled=bool(keys.enabled),
+        token_audience=_or(keys.token_audience, ""),
+        registrars=registrars,
+        ca_config_map=_or(keys.ca_config_map, ""),
+        server_names=_or(keys.server_names, ()),
     )
 
 

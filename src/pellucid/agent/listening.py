@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 
@@ -41,7 +42,7 @@ def bind_dns(what: str, addresses: Iterable[ListenAddress]) -> list[Listener]:
 
 
 async def open_http(
-    server: HttpServer, configuration: AgentConfiguration, certificate: ConfiguredCertificate | None
+    server: HttpServer, configuration: AgentConfiguration, certificate: ServerCertificate | None
 ) -> None:
     """Listen for HTTP and HTTPS. Raises ConfigurationError naming the address that could not be had."""
     listeners = configuration.listeners
@@ -61,7 +62,7 @@ async def open_http(
 def open_xds(
     server: AdsServer,
     configuration: AgentConfiguration,
-    certificate: ConfiguredCertificate | None,
+    certificate: ServerCertificate | None,
     certificates: Certificates,
 ) -> None:
     """Listen for xDS: beyond this machine with the configured certificate, else one of the mesh's.
@@ -83,6 +84,20 @@ def open_xds(
                 server.listen(str(address), credentials)
         except OSError as error:
             raise _cannot_listen("xDS", address, error) from error
+
+
+class ServerCertificate(Protocol):
+    """What HTTPS, and xDS beyond this machine, show of themselves."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The server side of HTTPS."""
+
+    def renew(self) -> None:
+        """Show new connections the newest certificate. Raises ConfigurationError, changing nothing."""
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """The server side of xDS."""
 
 
 class ConfiguredCertificate:

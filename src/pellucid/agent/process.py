@@ -26,12 +26,19 @@ import uvloop
 from pellucid import __version__
 from pellucid.agent import garbage_collection, log_output
 from pellucid.agent.admission import XdsAdmission
+from pellucid.agent.as_pod import AsPod
 from pellucid.agent.certificates import Certificates
 from pellucid.agent.configuration import AgentConfiguration, reloaded
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.file_definitions import defined_changes, undefined_changes
 from pellucid.agent.health_checks import HealthChecks
-from pellucid.agent.listening import ConfiguredCertificate, bind_dns, open_http, open_xds
+from pellucid.agent.listening import (
+    ConfiguredCertificate,
+    ServerCertificate,
+    bind_dns,
+    open_http,
+    open_xds,
+)
 from pellucid.agent.measurements import Measurements
 from pellucid.agent.own_node import node_id, own_node_changes
 from pellucid.agent.room_settings import (
@@ -95,7 +102,7 @@ class Agent:
         self._stop = asyncio.Event()
         self._node_id = node_id(configuration)
         tls = configuration.tls
-        self._certificate = ConfiguredCertificate(tls) if tls.cert_file else None
+        self._certificate: ServerCertificate | None = ConfiguredCertificate(tls) if tls.cert_file else None
 
     async def serve(self) -> None:
         """Start, serve until told to stop, stop. Raises ConfigurationError, StorageError."""
@@ -109,6 +116,7 @@ class Agent:
             )
             stack.callback(certificates.close)
             self._log = log
+            as_pod = await self._as_pod(log, stack)
             await log.commit(own_node_changes(own_node(configuration, self._node_id)))
             await log.commit(defined_changes(configuration, log.head))
             self._health = HealthChecks(log, engine, configuration.node_name, health_settings(configuration))
@@ -120,7 +128,7 @@ class Agent:
             mesh_dns_listeners = bind_dns(
                 "mesh DNS (pellucid.mesh_dns_port)", configuration.listeners.mesh_dns
             )
-            self._api = self._api_context(log, engine, certificates, ads)
+            self._api = self._api_context(log, engine, certificates, ads, as_pod)
             app = App(self._api, SystemRandom())
             http = HttpServer(
                 app, Limits(connections_per_client=configuration.http.max_connections_per_client)
@@ -134,8 +142,19 @@ class Agent:
                 "health checks": self._health.run(),
                 "dns": self._dns.serve(dns_listeners),
                 "mesh dns": self._mesh_dns.serve(mesh_dns_listeners),
+                **as_pod.work,
             }
             await self._until_stopped(work, app, http, ads)
+
+    async def _as_pod(self, log: Log, stack: contextlib.AsyncExitStack) -> AsPod:
+        """What the agent is and does besides, where it is a pod. Raises ConfigurationError outside one."""
+        if not self.configuration.kubernetes.enabled:
+            return AsPod()
+        from pellucid.agent.kubernetes.pod import open_as_pod
+
+        as_pod = await open_as_pod(self.configuration, log, stack)
+        self._certificate = self._certificate or as_pod.certificate
+        return as_pod
 
     async def _until_stopped(
         self, work: Mapping[str, Coroutine[Any, Any, None]], app: App, http: HttpServer, ads: AdsServer
@@ -189,7 +208,7 @@ class Agent:
         return engine
 
     def _api_context(
-        self, log: Log, engine: Engine, certificates: Certificates, ads: AdsServer
+        self, log: Log, engine: Engine, certificates: Certificates, ads: AdsServer, as_pod: AsPod
     ) -> ApiContext:
         configuration = self.configuration
         return ApiContext(
@@ -200,6 +219,7 @@ class Agent:
             now=time.time,
             new_id=lambda: str(uuid.uuid4()),
             settings=http_settings(configuration),
+            tokens=as_pod.tokens,
             metrics=Measurements(log, engine, ads, configuration.telemetry.metrics_prefix),
             ttl_checks=self._health,
             reload=self._reload_over_http,

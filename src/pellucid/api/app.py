@@ -23,6 +23,7 @@ from pellucid.api.connection import head_of
 from pellucid.api.context import ApiContext
 from pellucid.api.endpoints import ENDPOINTS
 from pellucid.api.handlers import web_page
+from pellucid.api.handlers.pellucid_login import known_caller
 from pellucid.api.outcome import Commit, Content, Outcome, Read
 from pellucid.api.request import Request, UnparsableQuery
 from pellucid.api.response import JSON, Headers, HttpError, Response, indented, json_response, text_response
@@ -40,6 +41,12 @@ GZIP_LEVEL = 6
 MAX_PREPARED = 1_024
 MAX_COMMIT_TRIES = 16
 _READ_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+_PROVING = frozenset(("/v1/pellucid/login",))
+"""Endpoints whose callers prove in the request itself who they are."""
+_HOW_TO_WRITE = (
+    "Writing from another machine needs the token of a registrar (pellucid.kubernetes.registrars); "
+    "people write through `kubectl port-forward` to the server."
+)
 _HEADERS_WITHOUT_MEANING = frozenset(
     ("host", "user-agent", "accept", "accept-encoding", "accept-language", "connection", "content-length")
 )
@@ -143,13 +150,25 @@ class App:
         if methods and request.method not in methods:
             allow = (("Allow", methods_allowed(endpoint)),)
             return Response(405, f"method {request.method} not allowed".encode(), _TEXT, allow)
-        if request.method not in _READ_METHODS and not self._may_write(request):
-            return text_response("Access is restricted", 403)
         return None
 
-    def _may_write(self, request: Request) -> bool:
+    async def _refuse_writing(self, request: Request, endpoint: Endpoint[Handler]) -> None:
+        """Let pass who may write from where the request comes, or proves to. Raises HttpError 403, 503."""
+        if self._may_write_from(request.peer.address) or endpoint.pattern in _PROVING:
+            return
+        if self._context.tokens is None:
+            raise HttpError(403, "Access is restricted")
+        if not request.token:
+            raise HttpError(403, _HOW_TO_WRITE)
+        caller = await known_caller(self._context, request.token)
+        if not caller.may_write:
+            account = f"{caller.namespace}/{caller.service_account}"
+            raise HttpError(
+                403, f"Permission denied: service account {account} is no registrar. {_HOW_TO_WRITE}"
+            )
+
+    def _may_write_from(self, address: str | None) -> bool:
         networks = self._context.settings.allow_write_from
-        address = request.peer.address
         if not networks or address is None:
             return True
         return any(ip_address(address) in network for network in networks)
@@ -175,6 +194,7 @@ class App:
     async def _run_later(self, request: Request, endpoint: Endpoint[Handler]) -> Response:
         """For requests that may commit: deciding and committing happen in one turn of the loop."""
         try:
+            await self._refuse_writing(request, endpoint)
             outcome = endpoint.handler(self._context, request)
         except Exception as error:
             return self._finished(request, _error_response(error))

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
 from pellucid.api.blocking import DEFAULT_WAIT_S, MAX_WAIT_S
+from pellucid.api.callers import Tokens
 from pellucid.derive.engine import Engine
 from pellucid.identity.leaves import Leaf
 from pellucid.model.checks import CheckStatus
@@ -118,6 +119,8 @@ class ApiContext:
     new_id: Callable[[], str]
     """A fresh UUID."""
     settings: HttpSettings = field(default_factory=HttpSettings)
+    tokens: Tokens | None = None
+    """Knows the callers that show a service account's token; None where nobody would."""
     metrics: Metrics = field(default_factory=_NoMetrics)
     ttl_checks: TtlChecks = field(default_factory=_NoTtlChecks)
     reload: Callable[[], Awaitable[None]] = _nothing

@@ -25,6 +25,7 @@ from pellucid.api.handlers import (
     intention_reads,
     intention_writes,
     internal_ui,
+    pellucid_login,
     status,
 )
 from pellucid.api.outcome import Outcome
@@ -103,6 +104,7 @@ ENDPOINTS: tuple[Endpoint[Handler], ...] = _rows(
         "/v1/internal/ui/gateway-intentions/": ("GET", internal_ui.gateway_intentions),
         "/v1/internal/ui/service-topology/": ("GET", internal_ui.service_topology),
         "/v1/internal/ui/metrics-proxy/": ("GET", internal_ui.metrics_proxy),
+        "/v1/pellucid/login": ("PUT", pellucid_login.login),
         "/v1/status/leader": ("GET", status.leader),
         "/v1/status/peers": ("GET", status.peers),
         # Access control, which is off.

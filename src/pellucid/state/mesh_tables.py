@@ -11,12 +11,18 @@ from typing import Any
 from pellucid.model.checks import CheckDefinition, HealthCheck
 from pellucid.model.config_entries import ConfigEntry, ServiceIntentions, decode_stored, encode_entry
 from pellucid.model.identity import CaConfiguration, CaRoot, VirtualAddress, WorkloadCredential
+from pellucid.model.pods import POD_UID
 from pellucid.model.services import Node, Service
 from pellucid.state.tables import Table
 
 
 def _connect_name(service: Service) -> Iterable[str]:
     return () if service.connect_name is None else (service.connect_name,)
+
+
+def _pod_uid(service: Service) -> Iterable[str]:
+    uid = (service.meta or {}).get(POD_UID)
+    return (uid,) if uid else ()
 
 
 def _intention_sources(entry: ConfigEntry) -> Iterable[str]:
@@ -44,6 +50,7 @@ SERVICES = Table.of(
         "folded-name": lambda service: (service.name.lower(),),
         "folded-connect": lambda service: (name.lower() for name in _connect_name(service)),
         "address": lambda service: (service.address,) if service.address else (),
+        "pod": _pod_uid,
     },
 )
 
@@ -82,6 +89,9 @@ CA_ROOTS = Table.of("ca-roots", CaRoot, lambda root: (root.id,))
 
 CA_CONFIGURATION = Table.of("ca-configuration", CaConfiguration, lambda _configuration: ("ca",))
 
+SERVER_AUTHORITY = Table.of("server-authority", CaRoot, lambda _root: ("server",))
+"""What signs the certificate of the server's own listeners, where it is not the mesh's authority: one row."""
+
 CREDENTIALS = Table.of(
     "credentials", WorkloadCredential, lambda credential: (credential.node, credential.service_id)
 )
@@ -104,6 +114,7 @@ MESH_TABLES: tuple[Table[Any], ...] = (
     CONFIG_ENTRIES,
     CA_ROOTS,
     CA_CONFIGURATION,
+    SERVER_AUTHORITY,
     CREDENTIALS,
     VIRTUAL_ADDRESSES,
 )

@@ -1,0 +1,124 @@
+"""`/v1/pellucid/login`: a pod proves who it is, and gets what opens its own sidecar's configuration.
+
+Ours, not Consul's. The token is bound to a pod, so it speaks for the instances of that very pod and no other;
+what it is answered with is their workload credential, which replaces an earlier one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from pellucid.api.callers import Caller, TokenRefused, TokensUnavailable
+from pellucid.api.context import ApiContext
+from pellucid.api.handlers.parameters import decoded_body
+from pellucid.api.outcome import Outcome
+from pellucid.api.registrations import credentials
+from pellucid.api.request import Request
+from pellucid.api.response import HttpError, Response, json_response
+from pellucid.derive.engine import Db, query
+from pellucid.identity.credentials import mint
+from pellucid.model.durations import SECOND, DurationError, parse_duration
+from pellucid.model.pods import POD_NAME, POD_NAMESPACE
+from pellucid.model.services import Service
+from pellucid.state.mesh_tables import SERVICES
+from pellucid.state.snapshot import Snapshot
+
+MAX_WAIT_SECONDS = 300.0
+
+
+class LoginBody(msgspec.Struct, frozen=True):
+    """The body of `PUT /v1/pellucid/login`."""
+
+    bearer_token: str = ""
+
+
+def login(context: ApiContext, request: Request) -> Outcome:
+    """`PUT /v1/pellucid/login?wait=`: waits so long for the pod's registration."""
+    body = decoded_body(request, LoginBody)
+    if context.tokens is None:
+        raise HttpError(
+            404, "there is no login here: the agent does not run with pellucid.kubernetes enabled"
+        )
+    return _login(context, body.bearer_token, _wait_seconds(request))
+
+
+async def _login(context: ApiContext, token: str, wait_s: float) -> Response:
+    caller = await known_caller(context, token)
+    if not caller.pod_uid:
+        raise HttpError(403, "Permission denied: the token is not bound to a pod; mount a projected one")
+    try:
+        async with asyncio.timeout(wait_s):
+            await _registered(context, caller.pod_uid)
+    except TimeoutError:
+        raise HttpError(404, _unregistered(caller)) from None
+    services = _instances(context.head, caller)
+    if not services:
+        raise HttpError(404, _unregistered(caller))
+    secret, credential = mint(services[0].node, services[0].id)
+    await context.log.commit(credentials(credential.secret_sha256, services))
+    return json_response(
+        {
+            "Node": services[0].node,
+            "Services": [
+                {"ID": service.id, "Name": service.name, "Kind": service.kind, "Credential": secret}
+                for service in services
+            ],
+        }
+    )
+
+
+async def known_caller(context: ApiContext, token: str) -> Caller:
+    """Whose token it is. Raises HttpError: 403 with the reason, 503 when nobody can say."""
+    assert context.tokens is not None
+    try:
+        return await context.tokens.caller(token)
+    except TokenRefused as refused:
+        raise HttpError(403, f"Permission denied: {refused}") from refused
+    except TokensUnavailable as unavailable:
+        raise HttpError(503, str(unavailable)) from unavailable
+
+
+@query
+def pod_has_sidecar(db: Db, pod_uid: str) -> bool:
+    """True once a pod's sidecar is registered; its service is by then."""
+    return any(not stored.value.is_typical for stored in db.rows(SERVICES, "pod", pod_uid))
+
+
+async def _registered(context: ApiContext, pod_uid: str) -> None:
+    changed = asyncio.Event()
+    subscription = context.engine.subscribe(pod_has_sidecar, changed.set, pod_uid)
+    try:
+        while not subscription.value:
+            await changed.wait()
+            changed.clear()
+    finally:
+        subscription.close()
+
+
+def _instances(state: Snapshot, caller: Caller) -> tuple[Service, ...]:
+    """The pod's instances, by its uid, and by name and namespace, which a registration says besides."""
+    services = (stored.value for stored in state.rows(SERVICES, "pod", caller.pod_uid))
+    return tuple(
+        service
+        for service in services
+        if service.meta
+        and service.meta.get(POD_NAME) == caller.pod_name
+        and service.meta.get(POD_NAMESPACE) == caller.namespace
+    )
+
+
+def _unregistered(caller: Caller) -> str:
+    return (
+        f"pod {caller.namespace}/{caller.pod_name} is not registered yet: "
+        "the endpoints controller registers it once it has an address"
+    )
+
+
+def _wait_seconds(request: Request) -> float:
+    text = request.parameters.get("wait") or "0s"
+    try:
+        return min(parse_duration(text) / SECOND, MAX_WAIT_SECONDS)
+    except DurationError as error:
+        raise HttpError(400, f"Invalid wait time: {error}") from None
