@@ -8,12 +8,12 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
-from lightkube import ApiError, AsyncClient
+from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Event, Namespace, PodStatus, ServiceAccount
 from lightkube.types import PatchType
+from msgspec.structs import replace
 
 from pellucid.kube.controllers.endpoints.observed import PodObject, ServiceObject
 from tests.localkube.http.served import Served, serve
@@ -23,27 +23,19 @@ PATIENCE_S = 20.0
 PREFIX = "consul.hashicorp.com/"
 
 
-class CountingTransport(httpx2.AsyncHTTPTransport):
-    """Notes each request's method and path."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.requests: list[str] = []
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self.requests.append(f"{request.method} {request.url.path}")
-        return await super().handle_async_request(request)
-
-
 class Cluster:
     """Pods and Services as a test wants them."""
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.client = self.new_client()
+        self.client = self.client_through(served.port)
 
-    def new_client(self) -> AsyncClient:
-        return AsyncClient(KubeConfig.from_file(str(self.served.kubeconfig)).get())
+    def client_through(self, port: int) -> AsyncClient:
+        """A client that goes to this port of the machine."""
+        config = KubeConfig.from_file(str(self.served.kubeconfig)).get()
+        assert config is not None
+        server = replace(config.cluster, server=f"https://127.0.0.1:{port}")
+        return AsyncClient(config._replace(cluster=server))
 
     async def namespace(self, name: str) -> None:
         await self.client.create(Namespace(metadata=ObjectMeta(name=name)))
@@ -149,6 +141,3 @@ async def running_cluster(directory: Path) -> AsyncIterator[Cluster]:
         yield cluster
     finally:
         await cluster.aclose()
-
-
-__all__ = ["ApiError", "Cluster", "CountingTransport", "running_cluster"]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from lightkube import AsyncClient
 
 from pellucid.kube.controllers.endpoints import ControllerSettings, run
 from pellucid.kube.server_client import ServerAddress
@@ -34,15 +35,15 @@ async def catalog() -> AsyncIterator[MeshCatalog]:
 class Controller:
     """The controller, which can be started and stopped."""
 
-    def __init__(self, cluster: Cluster, settings: ControllerSettings) -> None:
-        self._cluster = cluster
+    def __init__(self, client: AsyncClient, settings: ControllerSettings) -> None:
+        self._client = client
         self._settings = settings
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._stop = asyncio.Event()
-        self._task = asyncio.create_task(run(self._cluster.client, self._settings, self._stop))
+        self._task = asyncio.create_task(run(self._client, self._settings, self._stop))
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -54,7 +55,7 @@ class Controller:
 @pytest.fixture
 async def controller(cluster: Cluster, catalog: MeshCatalog) -> AsyncIterator[Controller]:
     """A controller that is not started yet."""
-    made = Controller(cluster, ControllerSettings(ServerAddress(catalog.url)))
+    made = Controller(cluster.client, ControllerSettings(ServerAddress(catalog.url)))
     yield made
     await made.stop()
 
