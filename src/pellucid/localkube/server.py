@@ -99,7 +99,7 @@ async def serve(handed: Handed) -> None:
     async with AsyncExitStack() as undo:
         log = Log(SqliteEngine(handed.directory / "state", (OBJECTS,)))
         undo.push_async_callback(log.close)
-        resources = Resources(log)
+        resources = Resources(log, release=definition.settings.release)
         undo.callback(resources.close)
         outside = definition.settings.outside
         world = await undo.enter_async_context(
@@ -156,6 +156,7 @@ def _kubelets(
             issue_token=_token_issuer(resources, tokens),
             cgroup=cgroup_of(name),
             control_plane=index == 0,
+            version=str(definition.settings.release),
         )
         for index, name in enumerate(definition.node_names())
     ]
@@ -208,7 +209,9 @@ async def _listen(
     """Answer on the host's loopback and, for pods, on the control plane's node."""
     pki = handed.directory / "pki"
     address = f"127.0.0.1:{definition.port}"
-    application = Application(resources, tokens, streams=_Streams(kubelets), address=address)
+    application = Application(
+        resources, tokens, streams=_Streams(kubelets), address=address, release=definition.settings.release
+    )
     context = tls_context(pki / "apiserver.crt", pki / "apiserver.key", pki / "ca.crt")
     server = ApiServer(application, context)
     undo.push_async_callback(server.close)

@@ -6,13 +6,14 @@ from typing import Any
 
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.types.kinds import NAMESPACES, SERVICE_ACCOUNTS
+from pellucid.localkube.types.release import DEFAULT, Release
 from pellucid.state.log import Log
 
 Object = dict[str, Any]
 
 
-async def resources_with_default_namespace(log: Log | None = None) -> Resources:
-    resources = Resources(log or Log())
+async def resources_with_default_namespace(log: Log | None = None, release: Release = DEFAULT) -> Resources:
+    resources = Resources(log or Log(), release=release)
     await resources.create(NAMESPACES, "", {"metadata": {"name": "default"}})
     await resources.create(SERVICE_ACCOUNTS, "default", {"metadata": {"name": "default"}})
     return resources

@@ -44,6 +44,19 @@ def admit_pod(
     return pod
 
 
+def without_native_sidecars(pod: Object) -> Object:
+    """The pod as servers before 1.29 keep it: what they do not know of is dropped.
+
+    Source: Kubernetes docs, "Sidecar Containers" - with the feature off the field is ignored.
+    """
+    spec = pod.get("spec") or {}
+    plain = [
+        {name: value for name, value in one.items() if name != "restartPolicy"}
+        for one in spec.get("initContainers") or ()
+    ]
+    return {**pod, "spec": {**spec, "initContainers": plain}} if plain else pod
+
+
 def _mount_token(spec: Object, suffix: Callable[[], str]) -> None:
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     lacking = [

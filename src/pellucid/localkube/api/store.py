@@ -18,7 +18,7 @@ from pellucid.localkube.api.admission import Admission, EverythingAdmitted, Revi
 from pellucid.localkube.api.decoding import decoded, strict_error
 from pellucid.localkube.api.managed_fields import Manager
 from pellucid.localkube.api.objects import OBJECTS, Object, Row, Source, key_of, row_of, shown
-from pellucid.localkube.api.pod_admission import admit_pod
+from pellucid.localkube.api.pod_admission import admit_pod, without_native_sidecars
 from pellucid.localkube.api.selectors import object_test
 from pellucid.localkube.api.service_addresses import allocated
 from pellucid.localkube.api.status import (
@@ -48,6 +48,7 @@ from pellucid.localkube.types.kinds import (
     resource_of,
     resource_of_kind,
 )
+from pellucid.localkube.types.release import DEFAULT, Release
 from pellucid.localkube.types.schema import Schema, custom_schema, schema_of
 from pellucid.state.log import Log
 from pellucid.state.snapshot import Conflict
@@ -78,8 +79,9 @@ class Removal(msgspec.Struct, frozen=True):
 class Resources:
     """The objects of one cluster, by the rules of the API. Belongs to the log's event loop."""
 
-    def __init__(self, log: Log, *, source: Source | None = None) -> None:
+    def __init__(self, log: Log, *, source: Source | None = None, release: Release = DEFAULT) -> None:
         self._log = log
+        self._release = release
         self._source = source or Source()
         self._watches = Watches(log)
         self.admission: Admission = EverythingAdmitted()
@@ -560,7 +562,8 @@ class Resources:
         def found(resource: Resource) -> Callable[[str], Object | None]:
             return lambda name: self.peek(resource, namespace, name)
 
-        return admit_pod(pod, found(SERVICE_ACCOUNTS), found(PRIORITY_CLASSES), self._source.suffix)
+        known = pod if self._release.native_sidecars else without_native_sidecars(pod)
+        return admit_pod(known, found(SERVICE_ACCOUNTS), found(PRIORITY_CLASSES), self._source.suffix)
 
     async def _reviewed(
         self,

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import msgspec
 
+from pellucid.localkube.types.release import DEFAULT, Release
+
 DIRECTORY_VARIABLE = "PELLUCID_CLUSTERS_DIRECTORY"
 DEFAULT_DIRECTORY = Path("/var/lib/pellucid/clusters")
 DEFAULT_NAME = "kind"
@@ -37,6 +39,7 @@ class ClusterSettings(msgspec.Struct, frozen=True):
     """What whoever creates a cluster decides."""
 
     nodes: int = 1
+    release: Release = DEFAULT
     uplink: bool = False
     """Whether it is lent the host's way out."""
     outside: dict[str, tuple[str, ...]] = {}

@@ -31,23 +31,11 @@ from pellucid.localkube.http.reviews import Reviews
 from pellucid.localkube.http.scale import scaled
 from pellucid.localkube.http.streaming import Streaming
 from pellucid.localkube.types.kinds import PODS, Resource
+from pellucid.localkube.types.release import DEFAULT, Release
 
 logger = logging.getLogger(__name__)
 
 Object = dict[str, Any]
-
-VERSION: Object = {
-    "major": "1",
-    "minor": "30",
-    "gitVersion": "v1.30.0",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "2024-04-17T17:27:03Z",
-    "goVersion": "",
-    "compiler": "",
-    "platform": "linux/amd64",
-}
-"""The API this is: that of Kubernetes 1.30."""
 
 _DOCUMENTS = frozenset({"api", "apis", "healthz", "livez", "readyz", "version", "openapi", ""})
 _OPEN_TO_ALL = frozenset({"/version", "/healthz", "/livez", "/readyz"})
@@ -65,6 +53,7 @@ class Application:
         streams: NodeStreams | None = None,
         source: Source | None = None,
         address: str = "",
+        release: Release = DEFAULT,
     ) -> None:
         """address: host:port clients are told in `/api`. streams: None refuses logs, exec and the like."""
         source = source or Source()
@@ -75,6 +64,7 @@ class Application:
         self._reviews = Reviews(resources, self._access, tokens, source)
         self._streaming = Streaming(resources, streams)
         self._address = address
+        self._release = release
 
     async def __call__(self, request: Request) -> Response:
         """The answer to a request."""
@@ -111,7 +101,7 @@ class Application:
             case ["healthz" | "livez" | "readyz", *_]:
                 return Response(body=b"ok", content_type="text/plain; charset=utf-8")
             case ["version"]:
-                return json_response(VERSION)
+                return json_response(_version(self._release))
             case ["openapi", "v2"]:
                 return Response(body=openapi.V2, content_type=openapi.V2_TYPE)
             case ["openapi", "v3"]:
@@ -240,3 +230,17 @@ class Application:
         options = requests.options_of(request, user)
         await self._resources.patch(PODS, target.namespace, target.name, change, options=options)
         return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)
+
+
+def _version(release: Release) -> Object:
+    return {
+        "major": "1",
+        "minor": str(release.minor),
+        "gitVersion": str(release),
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "2024-04-17T17:27:03Z",
+        "goVersion": "",
+        "compiler": "",
+        "platform": "linux/amd64",
+    }
