@@ -21,6 +21,7 @@ from pellucid.state.mesh_tables import (
     CREDENTIALS,
     MESH_TABLES,
     NODES,
+    SERVER_AUTHORITY,
     SERVICES,
     VIRTUAL_ADDRESSES,
 )
@@ -51,6 +52,7 @@ ROWS: list[tuple[Table[Any], Any]] = [
     (CONFIG_ENTRIES, decode_config_entry(DENY_ALL)),
     (CA_ROOTS, CaRoot("aa:bb", "root", 2**63 - 1, "cc", "x.consul", 1, 2, "cert", "key", ("more",), True)),
     (CA_CONFIGURATION, CaConfiguration("id", config={"LeafCertTTL": "72h"})),
+    (SERVER_AUTHORITY, CaRoot("cc:dd", "root", 1, "ee", "x.consul", 1, 2, "cert", "key")),
     (CREDENTIALS, WorkloadCredential("n1", "web-1-proxy", "ff" * 32)),
     (VIRTUAL_ADDRESSES, VirtualAddress("Web", 7)),
 ]
@@ -103,5 +105,5 @@ def test_rows_are_found_by(table: Table[Any], index: str, value: Any, found: lis
 
 
 def test_a_root_does_not_show_its_private_key() -> None:
-    (root,) = (row for _, row in ROWS if isinstance(row, CaRoot))
+    root = next(row for _, row in ROWS if isinstance(row, CaRoot))
     assert "key" not in repr(root)
