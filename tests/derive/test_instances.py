@@ -88,6 +88,13 @@ def test_virtual_addresses_are_the_allocated_and_the_tagged(world: MeshWorld) ->
     assert world.ask(virtual_addresses, "db") == ("10.96.0.7", "240.0.0.1", "fd70:656c:6c75::1")
 
 
+def test_a_service_may_have_several_virtual_addresses(world: MeshWorld) -> None:
+    tags = ("virtual", "virtual.ipv6", "virtual-front", "consul-virtual", "virtualbox")
+    tagged = {tag: ServiceAddress(f"10.96.0.{n}", 80) for n, tag in enumerate(tags)}
+    world.commit(sidecar("db", tagged_addresses=tagged))
+    assert world.ask(virtual_addresses, "db") == ("10.96.0.0", "10.96.0.1", "10.96.0.2", "10.96.0.3")
+
+
 def test_a_tagged_name_is_no_address(world: MeshWorld) -> None:
     world.commit(sidecar("db", tagged_addresses={"virtual": ServiceAddress("db.internal")}))
     assert world.ask(virtual_addresses, "db") == ()

@@ -6,6 +6,7 @@ listener matches. They read different rows, so a health change never reaches a l
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 
 import msgspec
@@ -21,8 +22,12 @@ from pellucid.state.mesh_tables import CHECKS, NODES, SERVICES, VIRTUAL_ADDRESSE
 MAX_WEIGHT = 128
 """Envoy and Consul accept load-balancing weights from 1 to this."""
 
-VIRTUAL_TAGS = ("virtual", "consul-virtual")
-"""Tagged addresses by which a whole service is dialled: its ClusterIP, or one given at registration."""
+_VIRTUAL_TAG = re.compile(r"(consul-)?virtual|virtual[-.].+")
+"""Tagged addresses by which a whole service is dialled: its ClusterIP, or one given at registration.
+
+Further ones, such as those of other Kubernetes Services in front of the same pods, are told apart by what
+follows `virtual-` or `virtual.`.
+"""
 
 
 class Endpoint(msgspec.Struct, frozen=True, order=True):
@@ -120,7 +125,7 @@ def virtual_addresses(db: Db, service: str) -> tuple[str, ...]:
         found |= {virtual_ipv4(allocated.value.number), virtual_ipv6(allocated.value.number)}
     for stored in db.rows(SERVICES, "connect", service):
         tagged = stored.value.tagged_addresses or {}
-        found |= {tagged[tag].address for tag in VIRTUAL_TAGS if tag in tagged}
+        found |= {address.address for tag, address in tagged.items() if _VIRTUAL_TAG.fullmatch(tag)}
     return tuple(sorted(address for address in found if _is_ip(address)))
 
 

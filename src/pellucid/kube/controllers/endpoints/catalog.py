@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from pellucid.model.checks import CheckStatus
 from pellucid.model.decoding import DecodeError, decode
 from pellucid.model.encoding import json_object
+from pellucid.model.pods import POD_NAME, POD_NAMESPACE, POD_UID
 from pellucid.model.services import Proxy, Service, ServiceAddress, ServiceKind, Upstream
 
 NODE_SUFFIX = "-virtual"
@@ -29,12 +30,9 @@ MANAGED_BY = "consul-k8s-endpoints-controller"
 CHECK_NAME = "Kubernetes Readiness Check"
 CHECK_TYPE = "kubernetes-readiness"
 
-META_POD = "pod-name"
-META_POD_UID = "pod-uid"
-META_NAMESPACE = "k8s-namespace"
 META_SERVICE = "k8s-service-name"
 META_MANAGED_BY = "managed-by"
-RESERVED_META = frozenset((META_POD, META_POD_UID, META_NAMESPACE, META_SERVICE, META_MANAGED_BY))
+RESERVED_META = frozenset((POD_NAME, POD_UID, POD_NAMESPACE, META_SERVICE, META_MANAGED_BY))
 """What `service-meta-*` annotations cannot set: others go by it."""
 
 InstanceKey = tuple[str, str]
@@ -60,7 +58,7 @@ class Registration(msgspec.Struct, frozen=True):
     def pod(self) -> PodKey:
         """The pod it stands for."""
         meta = self.service.meta or {}
-        return meta.get(META_NAMESPACE, ""), meta.get(META_POD, "")
+        return meta.get(POD_NAMESPACE, ""), meta.get(POD_NAME, "")
 
     @property
     def namespace(self) -> str:

@@ -14,7 +14,6 @@ import structlog
 from msgspec.structs import replace
 
 from pellucid.kube.controllers.endpoints.catalog import (
-    META_POD_UID,
     NODE_META,
     Held,
     InstanceKey,
@@ -30,6 +29,7 @@ from pellucid.kube.controllers.endpoints.registration import Problem, readiness,
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.kube.controllers.informer import Copy
 from pellucid.kube.server_client import ServerClient
+from pellucid.model.pods import POD_UID
 
 BY_LABEL = "label"
 BY_SELECTOR = "selector"
@@ -180,7 +180,7 @@ class Reconciler:
 
     def _held_of(self, pod: Pod) -> tuple[Registration, ...]:
         held = self._held.of_pod(pod.key)
-        return tuple(one for one in held if (one.service.meta or {}).get(META_POD_UID) == pod.uid)
+        return tuple(one for one in held if (one.service.meta or {}).get(POD_UID) == pod.uid)
 
     async def _write(self, desired: Iterable[Registration], held: tuple[Registration, ...]) -> None:
         what = difference(desired, held)

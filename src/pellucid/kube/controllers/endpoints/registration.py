@@ -22,9 +22,6 @@ from pellucid.kube.controllers.endpoints.annotated import InvalidAnnotationError
 from pellucid.kube.controllers.endpoints.catalog import (
     MANAGED_BY,
     META_MANAGED_BY,
-    META_NAMESPACE,
-    META_POD,
-    META_POD_UID,
     META_SERVICE,
     NODE_SUFFIX,
     RESERVED_META,
@@ -33,6 +30,7 @@ from pellucid.kube.controllers.endpoints.catalog import (
 from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.model.checks import CheckStatus
+from pellucid.model.pods import POD_NAME, POD_NAMESPACE, POD_UID
 from pellucid.model.services import ExposeConfig, ExposePath, Proxy, Service, ServiceAddress, ServiceKind
 
 SIDECAR_PORT = 20000
@@ -158,9 +156,9 @@ def _meta(pod: Pod, chosen: ClusterService | None) -> Mapping[str, str]:
         if name.startswith(_META_PREFIX)
     }
     own = {
-        META_POD: pod.name,
-        META_POD_UID: pod.uid,
-        META_NAMESPACE: pod.namespace,
+        POD_NAME: pod.name,
+        POD_UID: pod.uid,
+        POD_NAMESPACE: pod.namespace,
         META_MANAGED_BY: MANAGED_BY,
     }
     if chosen is not None:
