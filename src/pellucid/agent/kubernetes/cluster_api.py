@@ -1,6 +1,6 @@
 """The Kubernetes API as a pod reaches it: its own service account, the mounted authority, nothing else.
 
-httpx and four verbs: a client library would double the server's memory for two kinds of objects.
+httpx2 and three verbs: a client library would double the server's memory for two kinds of objects.
 
 Source: Kubernetes docs, "Accessing the Kubernetes API from a Pod".
 """
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from pellucid.agent.configuration_sources import ConfigurationError
 
@@ -38,7 +38,7 @@ class ClusterApi:
         self._token = mount / "token"
         self.namespace = (mount / "namespace").read_text().strip()
         context = ssl.create_default_context(cafile=str(mount / "ca.crt"))
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             base_url=f"https://{address}", verify=context, timeout=TIMEOUT_SECONDS, trust_env=False
         )
 
@@ -86,7 +86,7 @@ class ClusterApi:
             # The kubelet writes a new token before the old one ends, so it is read each time.
             token = {"Authorization": f"Bearer {self._token.read_text().strip()}"}
             answer = await self._client.request(method, path, json=body, headers={**token, **(headers or {})})
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, OSError) as error:
             raise ClusterApiError(0, f"the Kubernetes API does not answer: {error or type(error)}") from error
         if answer.is_success:
             found: dict[str, Any] = answer.json()
@@ -94,7 +94,7 @@ class ClusterApi:
         raise ClusterApiError(answer.status_code, _message(answer))
 
 
-def _message(answer: httpx.Response) -> str:
+def _message(answer: httpx2.Response) -> str:
     try:
         return str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
