@@ -110,6 +110,12 @@ TABLE: dict[str, Entry | Group] = {
     "intention list": Entry("intention", "LIST", "Lists all intentions"),
     "intention match": Entry("intention", "MATCH", "Shows the intentions that match a service"),
     "join": Entry("membership", "JOIN", "Tells an agent to join a cluster"),
+    "k8s": Group(
+        "Runs the parts of the mesh that live in a Kubernetes cluster",
+        "What the Helm chart's deployments and injected pods run; nobody types these.",
+    ),
+    "k8s connect-init": Entry("k8s_sidecar", "CONNECT_INIT", "Redirects a pod's traffic to its sidecar"),
+    "k8s sidecar": Entry("k8s_sidecar", "SIDECAR", "Runs a pod's sidecar"),
     "leave": Entry("membership", "LEAVE", "Makes an agent leave gracefully and stop"),
     "maint": Entry("operation", "MAINT", "Controls maintenance mode of a node or service"),
     "members": Entry("membership", "MEMBERS", "Lists the members of a cluster"),

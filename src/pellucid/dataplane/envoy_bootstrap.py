@@ -25,7 +25,13 @@ from pellucid.dataplane.envoy_metrics import (
     stats_config,
     stats_sinks,
 )
-from pellucid.dataplane.envoy_settings import BootstrapSettings, InternetAddress, UnixAddress, XdsServer
+from pellucid.dataplane.envoy_settings import (
+    BootstrapSettings,
+    InternetAddress,
+    NamedAddress,
+    UnixAddress,
+    XdsServer,
+)
 
 LOCAL_AGENT_CLUSTER = "local_agent"
 TOKEN_METADATA_KEY = "x-consul-token"  # noqa: S105 - the key's name
@@ -104,13 +110,13 @@ def _local_agent(xds: XdsServer) -> Json:
     type_url = f"type.googleapis.com/{_HTTP_PROTOCOL_OPTIONS}"
     cluster: Json = {
         "name": LOCAL_AGENT_CLUSTER,
-        "type": "STATIC",
+        "type": "STRICT_DNS" if isinstance(xds.address, NamedAddress) else "STATIC",
         "connect_timeout": "1s",
         "ignore_health_on_host_removal": False,
         "typed_extension_protocol_options": {_HTTP_PROTOCOL_OPTIONS: {"@type": type_url, **http2}},
         "load_assignment": load_assignment(LOCAL_AGENT_CLUSTER, xds.address),
     }
-    if isinstance(xds.address, InternetAddress):
+    if not isinstance(xds.address, UnixAddress):
         cluster["upstream_connection_options"] = {"tcp_keepalive": _KEEPALIVE}
     if xds.ca_pem is not None:
         cluster["transport_socket"] = _tls(xds.ca_pem, xds.server_name)

@@ -15,7 +15,9 @@ from pellucid.dataplane.envoy_settings import (
     Address,
     BootstrapSettings,
     InternetAddress,
+    NamedAddress,
     UnixAddress,
+    XdsAddress,
     parse_internet_address,
 )
 from pellucid.dataplane.redirect_settings import InvalidSettingError
@@ -50,10 +52,12 @@ _UPSTREAM_TAGS = (
 )
 
 
-def socket_address(address: Address) -> Json:
+def socket_address(address: XdsAddress) -> Json:
     """An address as Envoy's `core.v3.Address`."""
     if isinstance(address, UnixAddress):
         return {"pipe": {"path": address.path}}
+    if isinstance(address, NamedAddress):
+        return {"socket_address": {"address": address.host, "port_value": address.port}}
     return {"socket_address": {"address": address.ip, "port_value": address.port}}
 
 
@@ -217,7 +221,7 @@ def _static_cluster(name: str, address: Address) -> Json:
     }
 
 
-def load_assignment(name: str, address: Address) -> Json:
+def load_assignment(name: str, address: XdsAddress) -> Json:
     """The one endpoint of a static cluster."""
     endpoint = {"endpoint": {"address": socket_address(address)}}
     return {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}

@@ -26,6 +26,13 @@ class InternetAddress(msgspec.Struct, frozen=True):
     port: int
 
 
+class NamedAddress(msgspec.Struct, frozen=True):
+    """A host that moves: Envoy looks its name up itself, again and again."""
+
+    host: str
+    port: int
+
+
 class UnixAddress(msgspec.Struct, frozen=True):
     """A unix socket's path."""
 
@@ -33,6 +40,8 @@ class UnixAddress(msgspec.Struct, frozen=True):
 
 
 Address = InternetAddress | UnixAddress
+
+XdsAddress = InternetAddress | NamedAddress | UnixAddress
 
 
 class XdsServer(msgspec.Struct, frozen=True):
@@ -42,7 +51,7 @@ class XdsServer(msgspec.Struct, frozen=True):
     server_name: with it that certificate must be for this DNS name, too.
     """
 
-    address: Address
+    address: XdsAddress
     ca_pem: str | None = None
     server_name: str | None = None
 

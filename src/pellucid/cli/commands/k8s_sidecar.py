@@ -1,0 +1,144 @@
+"""`k8s sidecar` and `k8s connect-init`: what runs in a pod beside its application."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from pellucid.cli.command import Command, CommandFailed, Invocation
+from pellucid.cli.exclusion_flags import EXCLUSION_FLAGS, exclusions
+from pellucid.cli.go_flags import Flag
+
+TOKEN_FILE = Flag(
+    "token-file",
+    "The pod's token for the mesh.",
+    default="/var/run/secrets/pellucid/token",
+    placeholder="file",
+)
+
+
+def _run_sidecar(invocation: Invocation) -> int:
+    import asyncio
+    import logging
+
+    from pellucid.dataplane.envoy_binary import EnvoyMissingError
+    from pellucid.dataplane.redirect_settings import InvalidSettingError
+    from pellucid.kube.pod.settings import Metrics, SidecarSettings, pod_of, server_of
+    from pellucid.kube.pod.sidecar import Sidecar
+
+    flags, environment = invocation.flags, invocation.environment
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(levelname)s] %(message)s")
+    metrics = Metrics(
+        bind_address=flags.text("prometheus-bind-addr"),
+        scrape_path=flags.text("prometheus-scrape-path"),
+        merged_port=flags.integer("merged-metrics-port"),
+        application_port=flags.integer("service-metrics-port"),
+        application_path=flags.text("service-metrics-path"),
+    )
+    try:
+        settings = SidecarSettings(
+            pod=pod_of(environment),
+            server=server_of(environment),
+            token_file=Path(flags.text("token-file")),
+            status_port=flags.integer("status-port"),
+            drain_seconds=flags.integer("drain-seconds"),
+            envoy_arguments=tuple(shlex.split(flags.text("envoy-extra-args"))),
+            metrics=metrics,
+        )
+        return asyncio.run(Sidecar(settings).run())
+    except (InvalidSettingError, EnvoyMissingError, ValueError) as error:
+        raise CommandFailed(f"==> {error}") from None
+    except OSError as error:
+        raise CommandFailed(f"==> the sidecar cannot run: {error}") from None
+
+
+def _run_connect_init(invocation: Invocation) -> int:
+    from pellucid.dataplane.redirect_apply import RedirectError, apply_redirection
+    from pellucid.dataplane.redirect_plan import plan_redirection
+    from pellucid.dataplane.redirect_settings import InvalidSettingError, RedirectSettings, parse_id
+
+    flags = invocation.flags
+    try:
+        if flags.text("proxy-uid"):
+            settings = RedirectSettings(
+                proxy_uid=parse_id("-proxy-uid", flags.text("proxy-uid")), **exclusions(flags)
+            )
+            apply_redirection(plan_redirection(settings))
+            invocation.output("Successfully applied traffic redirection rules")
+        if flags.boolean("wait"):
+            _wait_for_registration(invocation)
+    except InvalidSettingError as error:
+        raise CommandFailed(f"==> {error}") from None
+    except RedirectError as error:
+        advice = "the container needs the capability NET_ADMIN"
+        raise CommandFailed(f"==> Error setting up traffic redirection rules: {error}; {advice}") from None
+    return 0
+
+
+def _wait_for_registration(invocation: Invocation) -> None:
+    import asyncio
+
+    from pellucid.kube.pod.login import logged_in
+    from pellucid.kube.pod.settings import server_of
+
+    server, token_file = server_of(invocation.environment), Path(invocation.flags.text("token-file"))
+    registration = asyncio.run(logged_in(server, token_file, invocation.error))
+    invocation.output(f"Registered as {registration.sidecar.id}")
+
+
+SIDECAR = Command(
+    usage="k8s sidecar [options]",
+    about=(
+        "Runs in a pod beside its application, where the injector puts it: proves with the pod's own token "
+        "whose sidecar it is, starts Envoy with what the server says, and looks after it. Says on "
+        "-status-port whether it is /ready and what it counts (/metrics)."
+    ),
+    run=_run_sidecar,
+    flags=(
+        TOKEN_FILE,
+        Flag("status-port", "Where it says how it is.", "integer", default=21000, placeholder="port"),
+        Flag(
+            "drain-seconds",
+            "How long open connections from outside may last when the pod ends.",
+            "integer",
+            default=10,
+            placeholder="seconds",
+        ),
+        Flag("envoy-extra-args", "Further arguments for Envoy, as a shell would split them."),
+        Flag(
+            "prometheus-bind-addr",
+            "Where Envoy's counters are scraped, e.g. 0.0.0.0:20200.",
+            placeholder="address",
+        ),
+        Flag("prometheus-scrape-path", "Under which path.", default="/metrics", placeholder="path"),
+        Flag(
+            "merged-metrics-port",
+            "A loopback port for Envoy's counters with the application's; 0 for Envoy's alone.",
+            "integer",
+            placeholder="port",
+        ),
+        Flag("service-metrics-port", "The application's port with counters.", "integer", placeholder="port"),
+        Flag("service-metrics-path", "The path there.", default="/metrics", placeholder="path"),
+    ),
+    takes_client=False,
+)
+
+CONNECT_INIT = Command(
+    usage="k8s connect-init [options]",
+    about=(
+        "Runs in a pod before its application: hands the pod's traffic to its sidecar and, with -wait, waits "
+        "until the pod is registered. Needs NET_ADMIN, and is not privileged."
+    ),
+    run=_run_connect_init,
+    flags=(
+        Flag(
+            "proxy-uid",
+            "The user that the sidecar runs as; without it nothing is redirected.",
+            placeholder="uid",
+        ),
+        *EXCLUSION_FLAGS,
+        Flag("wait", "Wait for the pod's registration.", "boolean"),
+        TOKEN_FILE,
+    ),
+    takes_client=False,
+)

@@ -1,0 +1,47 @@
+"""Envoy's counters and the application's, as one page for Prometheus.
+
+An Envoy that does not answer makes an empty page; an application that does not, Envoy's part alone.
+Source: consul-k8s 0.26, subcommand/consul-sidecar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+
+from pellucid.dataplane.envoy_admin import AdminError, EnvoyAdmin
+from pellucid.kube.pod.settings import Metrics
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_SECONDS = 10.0
+_MOST_BYTES = 16 << 20
+
+
+async def merged(admin: EnvoyAdmin, metrics: Metrics) -> str:
+    """Both pages, Envoy's first."""
+    try:
+        _, own = await admin.request("GET", "/stats/prometheus")
+    except AdminError as problem:
+        logger.warning("no metrics of Envoy's: %s", problem)
+        return ""
+    if not metrics.application_port:
+        return own
+    try:
+        return own + await asyncio.to_thread(_applications, metrics)
+    except (OSError, http.client.HTTPException) as problem:
+        logger.warning("no metrics of the application's: %s", problem)
+        return own
+
+
+def _applications(metrics: Metrics) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", metrics.application_port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", metrics.application_path)
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise http.client.HTTPException(f"{metrics.application_path} answered {answer.status}")
+        return answer.read(_MOST_BYTES).decode(errors="replace")
+    finally:
+        connection.close()
