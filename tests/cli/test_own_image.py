@@ -34,10 +34,11 @@ def test_a_directory_reached_by_a_link_is_shown_at_both_its_places(tmp_path: Pat
 
 
 def test_commands_of_this_program_come_before_the_machines_own() -> None:
-    image = own_image([Path("/srv/app")], Path("/srv/app/bin"))
+    image = own_image(Path("/srv/src/pellucid"), [Path("/srv/app")], Path("/srv/app/bin"))
     assert image.entrypoint == ("pellucid",)
     assert image.environment["PATH"].startswith("/srv/app/bin:")
-    assert ("/srv/app", "/srv/app") in {(bind.source, bind.destination) for bind in image.binds}
+    shown = {(bind.source, bind.destination) for bind in image.binds}
+    assert shown > {("/srv/app", "/srv/app"), ("/srv/src/pellucid", "/srv/src/pellucid")}
 
 
 @pytest.mark.root

@@ -21,9 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
     program = "consul" if os.path.basename(sys.argv[0]) == "consul" else "pellucid"
     words = sys.argv[1:] if arguments is None else arguments
     if os.path.basename(sys.argv[0]) == "kind":
-        from pellucid.cli.kind_grammar import as_cluster_words
+        from pellucid.cli.kind_grammar import KindUsageError, as_cluster_words
 
-        words = as_cluster_words(words)
+        try:
+            words = as_cluster_words(words, os.environ)
+        except KindUsageError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return 1
     colour = sys.stdout.isatty() and sys.stderr.isatty() and "NO_COLOR" not in os.environ
     terminal = Terminal(sys.stdin, sys.stdout, sys.stderr, colour)
     try:

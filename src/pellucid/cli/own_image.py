@@ -18,10 +18,10 @@ _LINKS = "/opt/pellucid/bin"
 _IN_EVERY_IMAGE = "/usr"
 
 
-def own_image(roots: Iterable[Path], scripts: Path) -> ImageEntry:
+def own_image(package: Path, roots: Iterable[Path], scripts: Path) -> ImageEntry:
     """An image whose entrypoint is `pellucid`, which answers to `consul`, too.
 
-    roots: the directories that this program is made of. scripts: the one that its commands are in.
+    package: this program's source. roots: what else it is made of. scripts: where its commands are.
     """
     from pellucid.localkube.images.image import DEFAULT_PATH, Bind
     from pellucid.localkube.images.image_entries import ImageEntry
@@ -31,8 +31,8 @@ def own_image(roots: Iterable[Path], scripts: Path) -> ImageEntry:
     return ImageEntry(
         NAME,
         entrypoint=("pellucid",),
-        environment={"PATH": f"{scripts}:{_LINKS}:{DEFAULT_PATH}"},
-        binds=(*(Bind(str(root), str(root)) for root in outermost(roots)), *links),
+        environment={"PATH": f"{scripts}:{_LINKS}:{DEFAULT_PATH}", "PYTHONPATH": str(package.parent)},
+        binds=(*(Bind(str(root), str(root)) for root in outermost((package, *roots))), *links),
     )
 
 
@@ -58,5 +58,5 @@ def this_program() -> ImageEntry:
 
     import pellucid
 
-    package = Path(pellucid.__file__).parent
-    return own_image((Path(sys.prefix), Path(sys.base_prefix), package), Path(sysconfig.get_path("scripts")))
+    roots = (Path(sys.prefix), Path(sys.base_prefix))
+    return own_image(Path(pellucid.__file__).parent, roots, Path(sysconfig.get_path("scripts")))

@@ -29,12 +29,14 @@ from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.tokens import ISSUER, ServiceAccountTokens
 from pellucid.localkube.api.webhooks import Webhooks
 from pellucid.localkube.cluster.definition import (
+    API_PORT,
     ClusterDefinition,
     cgroup_of,
     images_file,
     load_definition,
 )
-from pellucid.localkube.cluster.first_objects import API_PORT, create_first_objects
+from pellucid.localkube.cluster.first_objects import create_first_objects
+from pellucid.localkube.cluster.readiness import nodes_ready
 from pellucid.localkube.cluster.server_process import READY
 from pellucid.localkube.controllers.running import run_controllers
 from pellucid.localkube.http.application import Application
@@ -94,7 +96,8 @@ async def serve(handed: Handed) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    definition, plan = load_definition(handed.directory), AddressPlan()
+    definition = load_definition(handed.directory)
+    plan = definition.plan()
     await set_up_node(plan, definition.settings.nodes)
     async with AsyncExitStack() as undo:
         log = Log(SqliteEngine(handed.directory / "state", (OBJECTS,)))
@@ -123,9 +126,11 @@ async def serve(handed: Handed) -> None:
         _run(undo, stop, dns.run())
         for kubelet in kubelets:
             _run(undo, stop, kubelet.run())
-        os.write(handed.ready, READY)
-        os.close(handed.ready)
-        await stop.wait()
+        if await _first(nodes_ready(resources, definition.node_names()), stop.wait()):
+            # Nobody waits for it if the starting process is gone; then this one must not stay.
+            os.write(handed.ready, READY)
+            os.close(handed.ready)
+            await stop.wait()
 
 
 def _tokens(pki: Path, resources: Resources) -> ServiceAccountTokens:
@@ -217,6 +222,17 @@ async def _listen(
     undo.push_async_callback(server.close)
     await server.listen_on(socket.socket(fileno=handed.listener))
     await server.listen(plan.node(0).v4, API_PORT)
+
+
+async def _first(work: Awaitable[object], other: Awaitable[object]) -> bool:
+    """Wait for either; whether the first one is done. What is not is cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in (work, other)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    ended = tasks[0].done()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return ended
 
 
 def _run(undo: AsyncExitStack, stop: asyncio.Event, work: Any) -> None:

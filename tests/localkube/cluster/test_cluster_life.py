@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from pellucid.localkube.cluster.definition import ClusterError, ClusterSettings
+from pellucid.localkube.cluster.holding import held
 from pellucid.localkube.cluster.life import Clusters
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import running_server
@@ -78,6 +80,13 @@ class Machine:
 
     def cluster(self, *words: str, fails: bool = False) -> str:
         return self.run(sys.executable, "-m", "pellucid", "cluster", *words, fails=fails)
+
+    def kind(self) -> str:
+        """A link of that name to the program."""
+        link = self.directory / "kind"
+        if not link.exists():
+            link.symlink_to(Path(sys.executable).with_name("pellucid"))
+        return str(link)
 
     def kubectl(self, *words: str, text: str = "") -> str:
         return self.run(KUBECTL, *words, text=text)
@@ -191,9 +200,7 @@ def test_images_of_a_file_are_there_from_the_start_or_once_loaded(machine: Machi
 
 
 def test_names_outside_are_answered_where_asked_for_and_by_nobody_else(machine: Machine) -> None:
-    link = machine.directory / "kind"
-    link.symlink_to(Path(sys.executable).with_name("pellucid"))
-    words = (str(link), "create", "cluster", "--name", "tproxy")
+    words = (machine.kind(), "create", "cluster", "--name", "tproxy")
     machine.run(*words, PELLUCID_CLUSTER_OUTSIDE="example.com,example.org")
     machine.kubectl("run", "c", "--image=curl", "--command", "--", "sleep", "infinity")
     machine.kubectl("wait", "--for=condition=Ready", "pod/c", "--timeout=30s")
@@ -240,16 +247,100 @@ def test_deleting_a_cluster_that_is_not_there_is_done(machine: Machine) -> None:
 
 
 def test_kinds_own_words_work_through_a_link_named_kind(machine: Machine) -> None:
-    link = machine.directory / "kind"
-    program = Path(sys.executable).with_name("pellucid")
-    link.symlink_to(program)
-    machine.run(str(link), "create", "cluster", "--name", "tproxy")
-    assert machine.run(str(link), "get", "clusters").split() == ["tproxy"]
+    kind = machine.kind()
+    machine.run(kind, "create", "cluster", "--name", "tproxy", "--wait", "60s")
+    assert machine.run(kind, "get", "clusters").split() == ["tproxy"]
     kubeconfig = machine.directory / "own"
-    kubeconfig.write_text(machine.run(str(link), "get", "kubeconfig", "--name", "tproxy"))
+    kubeconfig.write_text(machine.run(kind, "get", "kubeconfig", "--name", "tproxy"))
     assert "tproxy-control-plane" in machine.kubectl("--kubeconfig", str(kubeconfig), "get", "nodes")
-    machine.run(str(link), "delete", "cluster", "--name", "tproxy")
+    logs = Path(machine.run(kind, "export", "logs", "--name", "tproxy").strip())
+    assert (logs / "server.log").exists()
+    shutil.rmtree(logs)
+    assert "unknown flag: --nam" in machine.run(kind, "delete", "cluster", "--nam", "tproxy", fails=True)
+    machine.run(kind, "delete", "cluster", "--name", "tproxy")
     assert machine.cluster("list") == ""
+
+
+def test_a_configuration_file_of_kinds_decides_nodes_release_port_and_network(machine: Machine) -> None:
+    config = """
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+name: configured
+nodes: [{role: control-plane, image: "kindest/node:v1.28.4"}, {role: worker}]
+networking: {podSubnet: 10.20.0.0/16}
+"""
+    kubeconfig = machine.directory / "elsewhere"
+    words = ("create", "cluster", "--config", "-", "--kubeconfig", str(kubeconfig), "-q")
+    assert machine.run(machine.kind(), *words, text=config) == ""
+    assert not (machine.directory / "kubeconfig").exists()
+    there = ("--kubeconfig", str(kubeconfig))
+    versions = machine.kubectl(
+        *there, "get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}"
+    )
+    assert versions.split() == ["v1.28.4", "v1.28.4"]
+    assert json.loads(machine.kubectl(*there, "version", "-o", "json"))["serverVersion"]["minor"] == "28"
+    machine.kubectl(*there, "run", "p", "--image=busybox", "--command", "--", "sleep", "infinity")
+    machine.kubectl(*there, "wait", "--for=condition=Ready", "pod/p", "--timeout=30s")
+    address = machine.kubectl(*there, "get", "pod", "p", "-o", "jsonpath={.status.podIP}")
+    assert address.startswith("10.20.")
+    machine.kubectl(*there, "exec", "p", "--", "getent", "hosts", "kubernetes")
+    machine.run(machine.kind(), "delete", "clusters", "--all", "--kubeconfig", str(kubeconfig))
+    assert machine.cluster("list") == ""
+    assert "configured" not in kubeconfig.read_text()
+
+
+def test_a_configuration_that_cannot_be_had_makes_no_cluster(machine: Machine) -> None:
+    file = machine.directory / "config.yaml"
+    file.write_text("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nfeatureGates: {A: true}\n")
+    words = ("create", "-name", "one")
+    assert "featureGates: clusters here" in machine.cluster(*words, "-config", str(file), fails=True)
+    assert "'1.20' is not offered" in machine.cluster(*words, "-kubernetes-version", "1.20", fails=True)
+    assert "names no release" in machine.cluster(*words, "-image", "kindest/node", fails=True)
+    assert "'soon' is no duration" in machine.cluster(*words, "-wait", "soon", fails=True)
+    assert machine.cluster("list") == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_creation_that_is_interrupted_leaves_nothing(machine: Machine, number: signal.Signals) -> None:
+    creating = subprocess.Popen(
+        [sys.executable, "-m", "pellucid", "cluster", "create", "-name", "half"],
+        env=machine.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert creating.stderr is not None
+    until_said(creating.stderr, "Writing configuration")
+    creating.send_signal(number)
+    assert creating.wait(timeout=60) != 0
+    creating.stderr.close()
+    assert list((machine.directory / "clusters").iterdir()) == []
+    assert not (machine.directory / "kubeconfig").exists()
+    assert not list(Path("/sys/fs/cgroup").glob("**/pellucid-half*"))
+
+
+def test_of_two_creations_with_one_name_at_once_the_second_is_refused(machine: Machine) -> None:
+    with held(machine.directory / "clusters" / "one"):
+        said = machine.cluster("create", "-name", "one", fails=True)
+    assert "another command is at work on the cluster 'one'" in said
+    machine.cluster("create", "-name", "one")
+    assert machine.cluster("list").split() == ["one"]
+
+
+def test_what_a_killed_creation_left_is_in_nobodys_way(machine: Machine) -> None:
+    left = machine.directory / "clusters" / "one" / "pki"
+    left.mkdir(parents=True)
+    (left.parent / "kubeconfig").write_text("half")
+    machine.cluster("create", "-name", "one")
+    machine.cluster("delete", "one")
+    assert list((machine.directory / "clusters").iterdir()) == []
+
+
+def until_said(stream: IO[str], text: str) -> None:
+    """Read lines until one has the text."""
+    for line in stream:
+        if text in line:
+            return
+    pytest.fail(f"never said: {text}")
 
 
 def processes_in(namespace: Path) -> list[int]:

@@ -5,25 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pellucid.cli.cluster_settings import OUTSIDE_VARIABLE, cluster_settings
 from pellucid.cli.command import Command, CommandFailed, Invocation, UsageFailed
 from pellucid.cli.go_flags import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pellucid.localkube.cluster.definition import ClusterSettings
     from pellucid.localkube.cluster.life import Clusters
 
-OUTSIDE_VARIABLE = "PELLUCID_CLUSTER_OUTSIDE"
 NAME = Flag("name", "The cluster's name.", default="kind", placeholder="name")
+KUBECONFIG_FILE = Flag(
+    "kubeconfig", "The kubeconfig to change. Default: $KUBECONFIG, or ~/.kube/config.", placeholder="file"
+)
 
 
 def _in_clusters(
-    action: Callable[[Clusters, Invocation], None], doing: str, taken: int = 0
+    action: Callable[[Clusters, Invocation], None], doing: str, most: int = 0
 ) -> Callable[[Invocation], int]:
     """A command's function: `action` with this machine's clusters, and its failure as text.
 
-    taken: how many arguments the command has.
+    most: how many arguments the command has at most.
     """
 
     def run(invocation: Invocation) -> int:
@@ -31,13 +33,14 @@ def _in_clusters(
         from pellucid.localkube.cluster.definition import ClusterError
         from pellucid.localkube.cluster.life import Clusters
 
-        if len(invocation.arguments) > taken:
-            unexpected = invocation.arguments[taken]
+        if len(invocation.arguments) > most:
+            unexpected = invocation.arguments[most]
             raise UsageFailed(f"Unexpected argument {unexpected!r}: name the cluster with -name.")
-        if len(invocation.arguments) < taken:
-            raise UsageFailed("An argument is missing.")
+        environment = dict(invocation.environment)
+        if invocation.flags.has("kubeconfig") and (file := invocation.flags.text("kubeconfig")):
+            environment["KUBECONFIG"] = file
         try:
-            action(Clusters(invocation.environment, (this_program(),)), invocation)
+            action(Clusters(environment, (this_program(),)), invocation)
         except ClusterError as error:
             raise CommandFailed(f"ERROR: failed to {doing}: {error}") from None
         except PermissionError as error:
@@ -48,41 +51,35 @@ def _in_clusters(
 
 
 def _create(clusters: Clusters, invocation: Invocation) -> None:
+    import io
+
     from pellucid.localkube.cluster.progress import Progress
 
-    name, stream = invocation.flags.text("name"), invocation.terminal.stderr
+    flags = invocation.flags
+    wanted = cluster_settings(flags, invocation.environment, invocation.terminal.stdin)
+    stream = io.StringIO() if flags.boolean("quiet") else invocation.terminal.stderr
     progress = Progress(stream, terminal=stream.isatty())
-    progress.say(f'Creating cluster "{name}" ...')
-    settings = _settings(invocation)
-    images = invocation.flags.text("images")
-    definition = clusters.create(name, settings, progress, Path(images) if images else None)
+    progress.say(f'Creating cluster "{wanted.name}" ...')
+    definition = clusters.create(
+        wanted.name, wanted.settings, progress, images=wanted.images, retain=flags.boolean("retain")
+    )
+    if wanted.wait:
+        progress.say(f" ✓ Waiting ≤ {wanted.wait} for control-plane = Ready ⏳\n • Ready after 0s 💚")
     progress.say(f'Set kubectl context to "{definition.context}"')
     progress.say(
         f"You can now use your cluster with:\n\nkubectl cluster-info --context {definition.context}\n"
     )
 
 
-def _settings(invocation: Invocation) -> ClusterSettings:
-    from pellucid.localkube.cluster.definition import ClusterSettings
-    from pellucid.localkube.network.addresses import AddressPlan
-    from pellucid.localkube.outside.names import InvalidOutsideName, outside_names
-
-    flags = invocation.flags
-    said = flags.list("outside") or (invocation.environment.get(OUTSIDE_VARIABLE, ""),)
-    try:
-        outside = outside_names(said, AddressPlan())
-    except InvalidOutsideName as error:
-        raise UsageFailed(f"-outside (or ${OUTSIDE_VARIABLE}): {error}") from None
-    return ClusterSettings(nodes=flags.integer("nodes"), uplink=flags.boolean("uplink"), outside=outside)
-
-
 def _delete(clusters: Clusters, invocation: Invocation) -> None:
-    name = invocation.flags.text("name")
-    invocation.error(f'Deleting cluster "{name}" ...')
-    nodes = clusters.delete(name)
-    if nodes:
-        quoted = " ".join(f'"{node}"' for node in nodes)
-        invocation.error(f"Deleted nodes: [{quoted}]")
+    flags = invocation.flags
+    every = clusters.names() if flags.boolean("all") else invocation.arguments
+    tell = (lambda text: None) if flags.boolean("quiet") else invocation.error
+    for name in every or (() if flags.boolean("all") else (flags.text("name"),)):
+        tell(f'Deleting cluster "{name}" ...')
+        if nodes := clusters.delete(name):
+            quoted = " ".join(f'"{node}"' for node in nodes)
+            tell(f"Deleted nodes: [{quoted}]")
 
 
 def _list(clusters: Clusters, invocation: Invocation) -> None:
@@ -94,7 +91,13 @@ def _list(clusters: Clusters, invocation: Invocation) -> None:
 
 
 def _kubeconfig(clusters: Clusters, invocation: Invocation) -> None:
-    invocation.output(clusters.kubeconfig(invocation.flags.text("name")).rstrip("\n"))
+    flags = invocation.flags
+    name = flags.text("name")
+    if flags.boolean("merge"):
+        clusters.use(name)
+        invocation.error(f'Set kubectl context to "{clusters.definition(name).context}"')
+        return
+    invocation.output(clusters.kubeconfig(name, inside=flags.boolean("internal")).rstrip("\n"))
 
 
 def _start(clusters: Clusters, invocation: Invocation) -> None:
@@ -106,17 +109,41 @@ def _stop(clusters: Clusters, invocation: Invocation) -> None:
 
 
 def _load(clusters: Clusters, invocation: Invocation) -> None:
-    for image in clusters.load(invocation.flags.text("name"), Path(invocation.arguments[0])):
-        invocation.output(image)
+    from pellucid.localkube.images.container_engine import EngineFailed, saved_images
+
+    name, images = invocation.flags.text("name"), invocation.flags.list("docker-image")
+    if not images and not invocation.arguments:
+        raise UsageFailed("What to load is missing: a FILE, or -docker-image.")
+    loaded: list[str] = []
+    if images:
+        clusters.definition(name)
+        try:
+            with saved_images(images, invocation.environment) as archive:
+                loaded += clusters.load(name, archive)
+        except EngineFailed as error:
+            raise CommandFailed(f"ERROR: failed to load images: {error}") from None
+    for file in invocation.arguments:
+        loaded += clusters.load(name, Path(file))
+    for each in loaded:
+        invocation.output(each)
 
 
 def _logs(clusters: Clusters, invocation: Invocation) -> None:
-    clusters.export_logs(invocation.flags.text("name"), Path(invocation.arguments[0]))
+    import tempfile
+
+    name = invocation.flags.text("name")
+    clusters.definition(name)
+    target = invocation.arguments[0] if invocation.arguments else tempfile.mkdtemp(prefix=f"{name}-logs-")
+    invocation.error(f'Exporting logs for cluster "{name}" to:')
+    clusters.export_logs(name, Path(target))
+    invocation.output(target)
 
 
 def _nodes(clusters: Clusters, invocation: Invocation) -> None:
-    for node in clusters.definition(invocation.flags.text("name")).node_names():
-        invocation.output(node)
+    flags = invocation.flags
+    for name in clusters.names() if flags.boolean("all") else (flags.text("name"),):
+        for node in clusters.definition(name).node_names():
+            invocation.output(node)
 
 
 CREATE = Command(
@@ -127,12 +154,26 @@ CREATE = Command(
         "    $ pellucid cluster create -name tproxy\n"
         "    $ kubectl get nodes\n\n"
         "Pods are processes in network namespaces of their own; without -uplink no packet of theirs leaves "
-        "the machine. Needs root, runc, iptables and iproute2."
+        "the machine. Needs root, runc, iptables and iproute2.\n\n"
+        "A configuration file is kind's (kind.x-k8s.io/v1alpha4): nodes with role and image; networking's "
+        "ipFamily, apiServerPort and podSubnet."
     ),
     run=_in_clusters(_create, "create cluster"),
     flags=(
         NAME,
         Flag("nodes", "How many nodes it has, 1 to 10.", kind="integer", default=1, placeholder="n"),
+        Flag(
+            "kubernetes-version",
+            "The release of Kubernetes it says it is, 1.27 to 1.37; sidecars of before 1.29 are plain init "
+            "containers.",
+            placeholder="version",
+        ),
+        Flag("image", "kind's way to say the release: kindest/node:v1.29.2.", placeholder="image"),
+        Flag("config", "kind's configuration file; - for standard input.", placeholder="file"),
+        Flag("wait", "For kind's sake: a cluster is ready once it is created.", placeholder="duration"),
+        Flag("retain", "Keep what there is of a cluster whose creation failed.", kind="boolean"),
+        Flag("quiet", "Say nothing but errors.", kind="boolean"),
+        KUBECONFIG_FILE,
         Flag("images", "A JSON file of further images; see `cluster load`.", placeholder="file"),
         Flag(
             "uplink",
@@ -151,10 +192,15 @@ CREATE = Command(
 )
 
 DELETE = Command(
-    usage="cluster delete [options]",
+    usage="cluster delete [options] [NAME...]",
     about="Deletes a cluster with everything in it, and takes it out of the kubeconfig.",
-    run=_in_clusters(_delete, "delete cluster"),
-    flags=(NAME,),
+    run=_in_clusters(_delete, "delete cluster", most=100),
+    flags=(
+        NAME,
+        Flag("all", "Delete every cluster of this machine.", kind="boolean"),
+        Flag("quiet", "Say nothing but errors.", kind="boolean"),
+        KUBECONFIG_FILE,
+    ),
     takes_client=False,
 )
 
@@ -167,9 +213,14 @@ LIST = Command(
 
 KUBECONFIG = Command(
     usage="cluster kubeconfig [options]",
-    about="Prints the kubeconfig of a cluster's administrator.",
+    about="Prints the kubeconfig of a cluster's administrator, or makes it the current context.",
     run=_in_clusters(_kubeconfig, "get kubeconfig"),
-    flags=(NAME,),
+    flags=(
+        NAME,
+        Flag("internal", "As it is used from inside the cluster.", kind="boolean"),
+        Flag("merge", "Merge it into the kubeconfig instead, as its current context.", kind="boolean"),
+        KUBECONFIG_FILE,
+    ),
     takes_client=False,
 )
 
@@ -190,7 +241,7 @@ STOP = Command(
 )
 
 LOAD = Command(
-    usage="cluster load [options] FILE",
+    usage="cluster load [options] [FILE...]",
     about=(
         "Adds images to a cluster, from an archive: an OCI layout or what `docker save` writes.\n\n"
         "    $ pellucid cluster load -name tproxy hello.tar\n\n"
@@ -200,15 +251,26 @@ LOAD = Command(
         '      "binds": [{"source": "/opt/app", "destination": "/opt/app"}]}]\n\n'
         "Such an image stands on this machine's own /usr; what it binds is shown in it, read-only."
     ),
-    run=_in_clusters(_load, "load images", taken=1),
-    flags=(NAME,),
+    run=_in_clusters(_load, "load images", most=100),
+    flags=(
+        NAME,
+        Flag(
+            "docker-image",
+            "An image of docker or podman, saved by them and loaded; may be given several times.",
+            kind="list",
+            placeholder="image",
+        ),
+    ),
     takes_client=False,
 )
 
 LOGS = Command(
-    usage="cluster logs [options] DIRECTORY",
-    about="Copies the logs of a cluster's server and of every container to a directory.",
-    run=_in_clusters(_logs, "export logs", taken=1),
+    usage="cluster logs [options] [DIRECTORY]",
+    about=(
+        "Copies the logs of a cluster's server and of every container to a directory; to a new one if none "
+        "is named."
+    ),
+    run=_in_clusters(_logs, "export logs", most=1),
     flags=(NAME,),
     takes_client=False,
 )
@@ -217,6 +279,6 @@ NODES = Command(
     usage="cluster nodes [options]",
     about="Lists a cluster's nodes.",
     run=_in_clusters(_nodes, "list nodes"),
-    flags=(NAME,),
+    flags=(NAME, Flag("all", "Of every cluster.", kind="boolean")),
     takes_client=False,
 )

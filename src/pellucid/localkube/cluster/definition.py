@@ -19,15 +19,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import msgspec
 
+from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.types.release import DEFAULT, Release
 
 DIRECTORY_VARIABLE = "PELLUCID_CLUSTERS_DIRECTORY"
 DEFAULT_DIRECTORY = Path("/var/lib/pellucid/clusters")
 DEFAULT_NAME = "kind"
+API_PORT = 6443
+"""The API server's port on the control plane's node."""
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,49}")
 
 
@@ -40,6 +44,9 @@ class ClusterSettings(msgspec.Struct, frozen=True):
 
     nodes: int = 1
     release: Release = DEFAULT
+    api_port: int = 0
+    """The API's on the host's loopback; 0 for any that is free."""
+    pod_network: str = str(AddressPlan().pods_v4)
     uplink: bool = False
     """Whether it is lent the host's way out."""
     outside: dict[str, tuple[str, ...]] = {}
@@ -57,6 +64,10 @@ class ClusterDefinition(msgspec.Struct, frozen=True):
     def context(self) -> str:
         """The name of its context, cluster and user in a kubeconfig."""
         return f"kind-{self.name}"
+
+    def plan(self) -> AddressPlan:
+        """Which addresses it uses."""
+        return AddressPlan(pods_v4=IPv4Network(self.settings.pod_network))
 
     def node_names(self) -> tuple[str, ...]:
         """The nodes' names, the control plane's first; as kind names them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pellucid.localkube.api.bootstrap import bootstrap
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.store import Resources
+from pellucid.localkube.cluster.definition import API_PORT
 from pellucid.localkube.controllers.volumes import standard_storage_class
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.types.kinds import (
@@ -16,9 +17,6 @@ from pellucid.localkube.types.kinds import (
 )
 
 Object = dict[str, object]
-
-API_PORT = 6443
-"""The API server's port on the control plane's node."""
 
 
 async def create_first_objects(resources: Resources, plan: AddressPlan) -> None:

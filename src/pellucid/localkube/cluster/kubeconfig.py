@@ -21,10 +21,10 @@ Config = dict[str, Any]
 _LISTS = ("clusters", "contexts", "users")
 
 
-def own_kubeconfig(definition: ClusterDefinition, pki: Path) -> Config:
-    """The administrator's kubeconfig of one cluster."""
+def own_kubeconfig(definition: ClusterDefinition, pki: Path, server: str = "") -> Config:
+    """The administrator's kubeconfig of one cluster, whose API is at `server` (default: on loopback)."""
     context = definition.context
-    server = f"https://127.0.0.1:{definition.port}"
+    server = server or f"https://127.0.0.1:{definition.port}"
 
     def encoded(name: str) -> str:
         return base64.b64encode((pki / name).read_bytes()).decode()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pellucid.localkube.cluster.certificates import make_certificates
 from pellucid.localkube.cluster.definition import (
+    API_PORT,
     ClusterDefinition,
     ClusterError,
     ClusterSettings,
@@ -23,6 +24,7 @@ from pellucid.localkube.cluster.definition import (
     save_definition,
     write_private,
 )
+from pellucid.localkube.cluster.holding import ended_by_signals, held, undisturbed
 from pellucid.localkube.cluster.kubeconfig import add_to_user, own_kubeconfig, remove_from_user, written
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import (
@@ -39,7 +41,6 @@ from pellucid.localkube.images.image_entries import (
     read_image_entries,
     write_image_entries,
 )
-from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.node.container_runtime import remove_leftovers
 
 MAX_NODES = 10
@@ -82,54 +83,80 @@ class Clusters:
         """Whether the cluster's server runs."""
         return running_server(self.root / name) is not None
 
-    def kubeconfig(self, name: str) -> str:
-        """The administrator's kubeconfig (YAML). Raises ClusterError."""
+    def kubeconfig(self, name: str, *, inside: bool = False) -> str:
+        """The administrator's kubeconfig (YAML), for use here or inside the cluster. Raises ClusterError."""
         definition = self.definition(name)
-        return written(own_kubeconfig(definition, self.root / name / "pki"))
+        server = f"https://{definition.plan().node(0).v4}:{API_PORT}" if inside else ""
+        return written(own_kubeconfig(definition, self.root / name / "pki", server))
+
+    def use(self, name: str) -> None:
+        """Make a cluster the user's current context, again. Raises ClusterError."""
+        add_to_user(own_kubeconfig(self.definition(name), self.root / name / "pki"), self.environment)
 
     def create(
-        self, name: str, settings: ClusterSettings, progress: Progress, images: Path | None = None
+        self,
+        name: str,
+        settings: ClusterSettings,
+        progress: Progress,
+        *,
+        images: Path | None = None,
+        retain: bool = False,
     ) -> ClusterDefinition:
         """Make a cluster, start it and make it the user's current context.
 
-        images: a file of further images. Raises ClusterError; then nothing of it is left.
+        images: a file of further images. Raises ClusterError; then nothing of it is left, unless what there
+        is of it is to be retained, for a look at its log.
         """
         check_name(name)
         _check_machine(self.environment)
         if not 1 <= settings.nodes <= MAX_NODES:
             raise ClusterError(f"a cluster has 1 to {MAX_NODES} nodes, not {settings.nodes}")
         added = _images_of(images) if images else ()
-        if name in self.names():
-            raise ClusterError(f"node(s) already exist for a cluster with the name {name!r}")
-        directory = self.root / name
-        with api_listener() as listener:
-            definition = ClusterDefinition(name, int(listener.getsockname()[1]), settings)
+        with held(self.root / name):
+            if name in self.names():
+                raise ClusterError(f"node(s) already exist for a cluster with the name {name!r}")
             try:
-                with progress.step("Writing configuration 📜"):
-                    _fill(directory, definition)
-                    write_image_entries(images_file(directory), joined(self.images, added))
-                with progress.step("Starting control-plane 🕹️"):
-                    start_server(directory, listener, uplink=settings.uplink)
-                add_to_user(own_kubeconfig(definition, directory / "pki"), self.environment)
+                with ended_by_signals():
+                    return self._make(name, settings, progress, added)
             except BaseException:
-                self._remove(name)
+                with undisturbed():
+                    if retain:
+                        stop_server(self.root / name)
+                    else:
+                        self._remove(name)
                 raise
+
+    def _make(
+        self, name: str, settings: ClusterSettings, progress: Progress, added: tuple[ImageEntry, ...]
+    ) -> ClusterDefinition:
+        directory = self.root / name
+        with api_listener(settings.api_port) as listener:
+            definition = ClusterDefinition(name, int(listener.getsockname()[1]), settings)
+            with progress.step("Writing configuration 📜"):
+                _fill(directory, definition)
+                write_image_entries(images_file(directory), joined(self.images, added))
+            with progress.step("Starting control-plane 🕹️"):
+                start_server(directory, listener, uplink=settings.uplink)
+        add_to_user(own_kubeconfig(definition, directory / "pki"), self.environment)
         return definition
 
     def start(self, name: str) -> None:
         """Start a stopped cluster, with all its objects. Raises ClusterError."""
-        definition = self.definition(name)
-        if not self.is_running(name):
+        definition, directory = self.definition(name), self.root / name
+        with held(directory):
+            if self.is_running(name):
+                return
             _check_machine(self.environment)
-            _remove_containers(self.root / name)
+            _remove_containers(directory)
             self._add_images(name, self.images)
-            with api_listener(definition.port) as listener:
-                start_server(self.root / name, listener, uplink=definition.settings.uplink)
+            with api_listener(definition.port) as listener, ended_by_signals():
+                start_server(directory, listener, uplink=definition.settings.uplink)
 
     def stop(self, name: str) -> None:
         """Stop a cluster and keep its objects. Raises ClusterError if there is no such cluster."""
         self.definition(name)
-        stop_server(self.root / name)
+        with held(self.root / name):
+            stop_server(self.root / name)
 
     def load(self, name: str, file: Path) -> tuple[str, ...]:
         """Add the images of an OCI or Docker archive, or those that a file `*.json` lists; their names.
@@ -168,7 +195,9 @@ class Clusters:
         """Delete a cluster with everything of it. Answers its nodes' names; none if there was no such one."""
         check_name(name)
         nodes = load_definition(self.root / name).node_names() if name in self.names() else ()
-        self._remove(name)
+        if (self.root / name).exists():
+            with held(self.root / name), undisturbed():
+                self._remove(name)
         remove_from_user(f"kind-{name}", self.environment)
         return nodes
 
@@ -218,10 +247,18 @@ def _remove_containers(directory: Path) -> None:
         remove_leftovers(node / "runtime", cgroup_of(node.name))
 
 
+def _empty(directory: Path) -> None:
+    """Of what a creation left that was killed; the directory itself is held."""
+    for entry in directory.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
 def _fill(directory: Path, definition: ClusterDefinition) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True, mode=0o700)
-    plan = AddressPlan()
+    _empty(directory)
+    plan = definition.plan()
     addresses = ["127.0.0.1", str(plan.services_v4[1])]
     addresses += [plan.node(index).v4 for index in range(definition.settings.nodes)]
     pki = directory / "pki"

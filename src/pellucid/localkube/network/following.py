@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.types.kinds import Resource
 
 
-async def changes_of(resources: Resources, kinds: Sequence[Resource]) -> AsyncIterator[None]:
+async def changes_of(resources: Resources, kinds: Sequence[Resource]) -> AsyncGenerator[None, None]:
     """Once at the start, then after every change or burst of changes. Never ends."""
     changed = asyncio.Event()
     changed.set()
