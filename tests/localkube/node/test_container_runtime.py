@@ -106,7 +106,8 @@ async def test_a_program_that_is_not_there_is_named(pod: Pod) -> None:
 
 async def test_a_signal_s_exit_code_is_128_and_its_number(pod: Pod) -> None:
     container = await pod.start("sleep infinity")
-    exit = await pod.runtime.kill(container)
+    await pod.runtime.kill(container)
+    exit = await container.exit
     assert (exit.code, exit.signal) == (137, signal.SIGKILL)
 
 

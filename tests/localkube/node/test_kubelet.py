@@ -8,7 +8,15 @@ import pytest
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.node.log_file import LogOptions
 from pellucid.localkube.types.kinds import CONFIG_MAPS, EVENTS, NODES, PODS
-from tests.localkube.node.one_node import Node, api_objects, kubelet_on, own_network, processes_of, shell
+from tests.localkube.node.one_node import (
+    Node,
+    Object,
+    api_objects,
+    kubelet_on,
+    own_network,
+    processes_of,
+    shell,
+)
 
 pytestmark = pytest.mark.root
 
@@ -22,13 +30,15 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
 
 
-def state(pod: dict, name: str = "c") -> dict:
+def state(pod: Object, name: str = "c") -> Object:
     statuses = [*pod["status"].get("initContainerStatuses", ()), *pod["status"].get("containerStatuses", ())]
-    return next(one["state"] for one in statuses if one["name"] == name)
+    found: Object = next(one["state"] for one in statuses if one["name"] == name)
+    return found
 
 
-def condition(pod: dict, kind: str) -> str:
-    return next(one["status"] for one in pod["status"]["conditions"] if one["type"] == kind)
+def condition(pod: Object, kind: str) -> str:
+    found: str = next(one["status"] for one in pod["status"]["conditions"] if one["type"] == kind)
+    return found
 
 
 async def test_the_node_is_registered_ready(node: Node) -> None:
@@ -166,7 +176,7 @@ async def test_readiness_follows_its_probe(node: Node) -> None:
 
 
 async def test_http_probes_come_from_the_node(node: Node) -> None:
-    probe = {"httpGet": {"port": "http", "path": "/"}, "periodSeconds": 1}
+    probe = {"httpGet": {"port": "http", "path": "/healthz"}, "periodSeconds": 1}
     container = {"name": "c", "image": "freddygv/hello-http:v0.2.2", "readinessProbe": probe,
                  "ports": [{"name": "http", "containerPort": 8080}]}  # fmt: skip
     await node.create("a", container)
@@ -193,11 +203,11 @@ async def test_a_deleted_pod_is_gone_only_when_nothing_of_it_runs(node: Node) ->
 async def test_pods_reach_each_other_and_ports_are_forwarded(node: Node) -> None:
     await node.create("server", {"name": "c", "image": "hello-http"})
     server = await node.until_phase("server", "Running")
-    url = f"http://{server['status']['podIP']}:8080/"
+    url = f"http://{server['status']['podIP']}:8080/hello"
     await node.create("client", shell(f"curl -s --retry 9 --retry-connrefused {url}"), restartPolicy="Never")
     assert await node.log(await node.until_phase("client", "Succeeded")) == "Hello World\n"
     reader, writer = await node.streams.port(server, 8080)
-    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    writer.write(b"GET /hello HTTP/1.0\r\n\r\n")
     assert b"Hello World" in await reader.read()
     writer.close()
 
@@ -227,3 +237,95 @@ async def test_a_kubelet_that_starts_anew_brings_pods_back(tmp_path: Path) -> No
             )
             assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert len(await resources.list(PODS)) == 1
+
+
+async def test_files_follow_their_config_map(node: Node) -> None:
+    source = {"metadata": {"name": "m"}, "data": {"k": "old\n"}}
+    await node.resources.create(CONFIG_MAPS, "default", source)
+    script = "until grep -q new /m/k; do sleep 0.05; done; cat /m/k"
+    mounts = [{"name": "m", "mountPath": "/m"}]
+    volumes = [{"name": "m", "configMap": {"name": "m"}}]
+    await node.create("a", shell(script, volumeMounts=mounts), restartPolicy="Never", volumes=volumes)
+    await node.until_phase("a", "Running")
+    await node.resources.patch(CONFIG_MAPS, "default", "m", {"data": {"k": "new\n"}})
+    assert await node.log(await node.until_phase("a", "Succeeded")) == "new\n"
+
+
+async def test_a_volume_in_memory_is_a_file_system_of_its_size(node: Node) -> None:
+    script = "stat -f -c '%T %b %S' /m; dd if=/dev/zero of=/m/x bs=1M count=3 2>/dev/null || echo full"
+    mounts = [{"name": "m", "mountPath": "/m"}]
+    volumes = [{"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]
+    await node.create("a", shell(script, volumeMounts=mounts), restartPolicy="Never", volumes=volumes)
+    assert await node.log(await node.until_phase("a", "Succeeded")) == "tmpfs 256 4096\nfull\n"
+
+
+async def test_a_pod_that_is_active_for_too_long_fails(node: Node) -> None:
+    await node.create("a", shell("sleep infinity"), activeDeadlineSeconds=1)
+    pod = await node.until_phase("a", "Failed")
+    assert pod["status"]["reason"] == "DeadlineExceeded"
+    assert pod["status"]["message"] == "Pod was active on the node longer than the specified deadline"
+    assert state(pod)["terminated"]["exitCode"] == 137
+
+
+async def test_a_pod_has_its_address_before_its_init_containers_are_done(node: Node) -> None:
+    init = shell("sleep infinity", "i")
+    await node.create("a", shell("true"), initContainers=[init])
+    pod = await node.until("a", lambda pod: bool(pod["status"].get("podIP")))
+    assert pod["status"]["phase"] == "Pending"
+    assert len(pod["status"]["podIPs"]) == 2
+
+
+async def test_sidecars_end_last_in_reverse_order_within_one_grace(node: Node) -> None:
+    def noting(name: str, last_words: str, probe: str, **more: object) -> Object:
+        script = f"trap 'echo {name} >> /v/ends; {last_words}' TERM; touch /v/{name}; "
+        checked = {"exec": {"command": ["test", "-e", f"/v/{name}"]}, "periodSeconds": 1}
+        mounts = [{"name": "v", "mountPath": "/v"}]
+        return shell(
+            f"{script} while :; do sleep 0.1; done", name, volumeMounts=mounts, **{probe: checked}, **more
+        )
+
+    shared = node.directory / "shared"
+    await node.create(
+        "a",
+        noting("c", "exit 0", "readinessProbe"),
+        terminationGracePeriodSeconds=2,
+        initContainers=[
+            noting(name, ":", "startupProbe", restartPolicy="Always") for name in ("first", "second")
+        ],
+        volumes=[{"name": "v", "hostPath": {"path": str(shared)}}],
+    )
+    await node.until("a", lambda pod: "conditions" in pod["status"] and condition(pod, "Ready") == "True")
+    await node.delete("a")
+    await node.until_gone("a")
+    # "second" takes all of the grace there is, so nothing is left for "first" to be asked in.
+    assert (shared / "ends").read_text().split()[:2] == ["c", "second"]
+
+
+async def test_a_pod_deleted_without_grace_after_all_goes_at_once(node: Node) -> None:
+    await node.create("a", shell("sleep infinity"), terminationGracePeriodSeconds=3600)
+    await node.until_phase("a", "Running")
+    await node.delete("a")
+    await node.resources.delete(PODS, "default", "a", grace_seconds=1)
+    await node.until_gone("a")
+
+
+async def test_a_failing_probe_is_told_each_time_with_what_it_said(node: Node) -> None:
+    probe = {"exec": {"command": ["sh", "-c", "echo no luck; exit 1"]}, "periodSeconds": 1}
+    await node.create("a", shell("sleep infinity", readinessProbe=probe))
+    async for event in node.resources.watch(EVENTS):
+        if event.object["reason"] == "Unhealthy" and event.object["count"] == 2:
+            assert event.object["message"] == "Readiness probe failed: no luck\n"
+            return
+
+
+async def test_the_processes_of_the_node_are_seen_by_a_pod_that_asks_for_them(node: Node) -> None:
+    await node.create("a", shell("readlink /proc/self/ns/pid"), restartPolicy="Never", hostPID=True)
+    assert await node.log(await node.until_phase("a", "Succeeded")) == f"{os.readlink('/proc/self/ns/pid')}\n"
+
+
+async def test_mounts_of_a_container_never_reach_the_node(node: Node) -> None:
+    mount = {"name": "v", "mountPath": "/v", "mountPropagation": "Bidirectional"}
+    await node.create("a", shell("true", volumeMounts=[mount]), volumes=[{"name": "v", "emptyDir": {}}])
+    pod = await node.until("a", lambda pod: pod["status"].get("containerStatuses") and "waiting" in state(pod)
+                           and state(pod)["waiting"]["reason"] == "CreateContainerConfigError")  # fmt: skip
+    assert "Bidirectional of /v is not supported" in state(pod)["waiting"]["message"]

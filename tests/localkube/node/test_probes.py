@@ -56,9 +56,10 @@ async def test_a_command_is_judged_by_its_exit_code_and_quoted() -> None:
     assert (outcome.succeeded, outcome.message) == (False, "why")
 
 
-async def test_thresholds_decide_when_a_change_is_reported() -> None:
+async def test_thresholds_decide_when_a_change_is_reported_and_every_failure_is_told() -> None:
     outcomes = iter([0, 1, 1, 0, 1, 1, 1, 1, 0])
     verdicts: list[bool] = []
+    failures: list[str] = []
     done = asyncio.Event()
 
     async def scripted(command: list[str]) -> tuple[int, str]:
@@ -66,13 +67,17 @@ async def test_thresholds_decide_when_a_change_is_reported() -> None:
         if code is None:
             done.set()
             await asyncio.Event().wait()
-        return code or 0, ""
+        return code or 0, "why"
 
-    async def report(succeeded: bool, message: str) -> None:
+    async def failed(said: str) -> None:
+        failures.append(said)
+
+    async def report(succeeded: bool) -> None:
         verdicts.append(succeeded)
 
     probe = {"exec": {"command": ["x"]}, "periodSeconds": 0, "failureThreshold": 3, "timeoutSeconds": 60}
-    probing = asyncio.ensure_future(keep_probing(probe, ProbeTarget("", {}, scripted), report))
+    probing = asyncio.ensure_future(keep_probing(probe, ProbeTarget("", {}, scripted), failed, report))
     await done.wait()
     probing.cancel()
     assert verdicts == [True, False, True]
+    assert failures == ["why"] * 6

@@ -64,7 +64,11 @@ async def run_hook(hook: Object, container: Object, access: PodAccess) -> str:
 
 
 class ContainerProbing:
-    """Probes one container while it runs. Until its startup probe succeeds, the other two wait."""
+    """Probes one container while it runs. Until its startup probe succeeds, the other two wait.
+
+    `on_change` is called when `started` or `ready` may differ; `on_failure` with the kind of every probe that
+    failed and what it said; `on_unhealthy` with the kind of the probe that failed often enough for a restart.
+    """
 
     def __init__(
         self,
@@ -72,11 +76,13 @@ class ContainerProbing:
         access: PodAccess,
         *,
         on_change: Callable[[], None],
-        on_unhealthy: Callable[[str, str], Awaitable[None]],
+        on_failure: Callable[[str, str], Awaitable[None]],
+        on_unhealthy: Callable[[str], Awaitable[None]],
     ) -> None:
         self._container = container
         self._target = access.target(container)
         self._on_change = on_change
+        self._on_failure = on_failure
         self._on_unhealthy = on_unhealthy
         self._tasks: list[asyncio.Task[None]] = []
         self.started = "startupProbe" not in container
@@ -87,7 +93,7 @@ class ContainerProbing:
         if self.started:
             self._probe_running()
         else:
-            self._keep("startupProbe", self._startup)
+            self._keep("Startup", self._startup)
 
     def stop(self) -> None:
         """The container ended."""
@@ -95,16 +101,20 @@ class ContainerProbing:
             task.cancel()
 
     def _probe_running(self) -> None:
-        self._keep("readinessProbe", self._readiness)
-        self._keep("livenessProbe", self._liveness)
+        self._keep("Readiness", self._readiness)
+        self._keep("Liveness", self._liveness)
 
-    def _keep(self, kind: str, report: Callable[[bool, str], Awaitable[None]]) -> None:
-        if probe := self._container.get(kind):
-            self._tasks.append(asyncio.ensure_future(keep_probing(probe, self._target, report)))
+    def _keep(self, kind: str, report: Callable[[bool], Awaitable[None]]) -> None:
+        if probe := self._container.get(f"{kind.lower()}Probe"):
 
-    async def _startup(self, succeeded: bool, message: str) -> None:
+            async def failed(said: str) -> None:
+                await self._on_failure(kind, said)
+
+            self._tasks.append(asyncio.ensure_future(keep_probing(probe, self._target, failed, report)))
+
+    async def _startup(self, succeeded: bool) -> None:
         if not succeeded:
-            await self._on_unhealthy("Startup", message)
+            await self._on_unhealthy("Startup")
             return
         self.started = True
         self.ready = "readinessProbe" not in self._container
@@ -112,12 +122,10 @@ class ContainerProbing:
         self._probe_running()
         self._tasks.pop(0).cancel()
 
-    async def _readiness(self, succeeded: bool, message: str) -> None:
+    async def _readiness(self, succeeded: bool) -> None:
         self.ready = succeeded
         self._on_change()
-        if not succeeded:
-            await self._on_unhealthy("Readiness", message)
 
-    async def _liveness(self, succeeded: bool, message: str) -> None:
+    async def _liveness(self, succeeded: bool) -> None:
         if not succeeded:
-            await self._on_unhealthy("Liveness", message)
+            await self._on_unhealthy("Liveness")

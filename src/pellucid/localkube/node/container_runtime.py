@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from pellucid.localkube.node.exec_session import ExecSession, open_exec
 from pellucid.localkube.node.log_file import LogWriter
@@ -32,6 +33,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _CGROUPS = Path("/sys/fs/cgroup")
 _DRAIN_S = 2.0
 _STARTS_AT_ONCE = 4
+_START_S, _CALL_S, _END_S = 60.0, 20.0, 10.0
+_log = structlog.get_logger(__name__)
 
 
 class ContainerExit(msgspec.Struct, frozen=True):
@@ -56,6 +59,8 @@ class Container:
         self.exit: asyncio.Future[ContainerExit] = asyncio.get_running_loop().create_future()
         self.listeners: set[Callable[[str, bytes], None]] = set()
         """Called with `stdout` or `stderr` and what the container wrote there."""
+        self.own_processes = True
+        """Whether all its processes end with its first, being in a process namespace of their own."""
         self.input: int = -1
         """The descriptor of its standard input or terminal; -1 if it has none."""
 
@@ -93,12 +98,14 @@ class ContainerRuntime:
         log = LogWriter(log_path, self._now)
         try:
             async with self._starts:
-                return await self._run_to_its_end(id, settings, directory, log)
+                container = await self._run_to_its_end(id, settings, directory, log)
         except BaseException:
             log.close()
             await self._delete(id)
             shutil.rmtree(directory, ignore_errors=True)
             raise
+        container.own_processes = not sandbox.shares_processes
+        return container
 
     async def exec(
         self, container: Container, command: Sequence[str], *, stdin: bool, tty: bool
@@ -108,12 +115,16 @@ class ContainerRuntime:
             raise ContainerFailed(f"cannot exec in a stopped container {container.id}", 126)
         return await open_exec(self._command(), container.id, command, stdin=stdin, tty=tty)
 
-    async def kill(self, container: Container) -> ContainerExit:
-        """End it at once and wait for its end."""
-        if not container.exit.done():
-            container.signal(signal.SIGKILL)
+    async def kill(self, container: Container) -> None:
+        """End it at once and wait for its end, but no longer than the kernel could reasonably take."""
+        if container.exit.done():
+            return
+        container.signal(signal.SIGKILL)
+        if not container.own_processes:
             await self._call("kill", "--all", container.id, "KILL")
-        return await asyncio.shield(container.exit)
+        done, _ = await asyncio.wait([container.exit], timeout=_END_S)
+        if not done:
+            _log.error("a killed container has not ended", container=container.id, pid=container.pid)
 
     async def remove(self, container: Container) -> None:
         """After it ended: its files and cgroup. Its log stays."""
@@ -135,7 +146,7 @@ class ContainerRuntime:
         process = await asyncio.create_subprocess_exec(
             *self._command(), *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
         )
-        return await process.wait()
+        return await _wait_bounded(process, _CALL_S)
 
     async def _delete(self, id: str) -> None:
         if (self._directory / "runc" / id).exists():
@@ -168,7 +179,7 @@ class ContainerRuntime:
                 stdout=streams.stdout,
                 stderr=streams.stderr,
             )
-            code = await process.wait()
+            code = await _wait_bounded(process, _START_S)
         finally:
             streams.started()
         if code != 0:
@@ -199,6 +210,15 @@ class ContainerRuntime:
 
 
 _settling: set[asyncio.Future[None]] = set()
+
+
+async def _wait_bounded(process: asyncio.subprocess.Process, seconds: float) -> int:
+    """A program's exit code; one that takes longer is killed."""
+    try:
+        return await asyncio.wait_for(process.wait(), seconds)
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
 
 
 def remove_leftovers(directory: Path, name: str) -> None:

@@ -20,8 +20,9 @@ from pellucid.localkube.node.container_runtime import ContainerRuntime
 from pellucid.localkube.node.event_recorder import EventRecorder
 from pellucid.localkube.node.node_object import lease_object, machine_capacity, node_object, node_status
 from pellucid.localkube.node.node_parts import IssueToken, NodeParts
+from pellucid.localkube.node.pod_volumes import refers_to
 from pellucid.localkube.node.pod_worker import PodWorker
-from pellucid.localkube.types.kinds import LEASES, NODES, PODS
+from pellucid.localkube.types.kinds import CONFIG_MAPS, LEASES, NODES, PODS, SECRETS, Resource
 
 Object = dict[str, Any]
 _RENEW_S = 10.0
@@ -76,12 +77,14 @@ class Kubelet:
         """Until cancelled; then every container, namespace and cgroup of the node is gone."""
         await self._register()
         self._remove_old_directories()
-        renewing = asyncio.ensure_future(self._renew())
+        beside = [asyncio.ensure_future(self._renew())]
+        beside += [asyncio.ensure_future(self._follow_sources(kind)) for kind in (CONFIG_MAPS, SECRETS)]
         try:
             async for event in self._pod_events():
                 self._handle(event.type, event.object)
         finally:
-            renewing.cancel()
+            for task in beside:
+                task.cancel()
             await asyncio.shield(self._end())
 
     async def _pod_events(self) -> AsyncIterator[Any]:
@@ -94,6 +97,26 @@ class Kubelet:
                 if problem.code != 410:
                     raise
             self._forget_absent()
+
+    async def _follow_sources(self, resource: Resource) -> None:
+        """Have pods brought up to date when a ConfigMap or Secret that they refer to changes."""
+        while True:
+            since, _ = self._parts.resources.select(resource)
+            for worker in self._workers.values():
+                worker.refresh()
+            try:
+                async for event in self._parts.resources.watch(resource, since=since):
+                    self._source_changed(resource, event.object)
+            except ApiError as problem:
+                if problem.code != 410:
+                    raise
+
+    def _source_changed(self, resource: Resource, source: Object) -> None:
+        metadata = source["metadata"]
+        for worker in self._workers.values():
+            in_reach = worker.pod["metadata"]["namespace"] == metadata["namespace"]
+            if in_reach and refers_to(worker.pod, resource.kind, metadata["name"]):
+                worker.refresh()
 
     def _forget_absent(self) -> None:
         selector = f"spec.nodeName={self._parts.name}"

@@ -42,6 +42,8 @@ class Mount(msgspec.Struct, frozen=True):
     source: str
     destination: str
     read_only: bool = False
+    propagation: str = "rprivate"
+    """Which later mounts of the node appear in it: `rprivate` for none, `rslave` for all."""
 
 
 class ContainerSettings(msgspec.Struct, frozen=True):
@@ -190,7 +192,7 @@ def _bind(mount: Mount) -> dict[str, Any]:
         "destination": mount.destination,
         "type": "bind",
         "source": mount.source,
-        "options": ["rbind", "rprivate", "ro" if mount.read_only else "rw"],
+        "options": ["rbind", mount.propagation, "ro" if mount.read_only else "rw"],
     }
 
 

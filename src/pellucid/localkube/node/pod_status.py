@@ -27,14 +27,25 @@ class PodPlace(msgspec.Struct, frozen=True):
     started_at: datetime | None = None
 
 
+class CutShort(msgspec.Struct, frozen=True):
+    """Why a pod was ended before its containers were done, as `status.reason` and `status.message`."""
+
+    reason: str
+    message: str
+
+
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def pod_phase(spec: Object, observed: Observations, *, finished: bool) -> str:
+def pod_phase(
+    spec: Object, observed: Observations, *, finished: bool, cut_short: CutShort | None = None
+) -> str:
     """`finished`: nothing of it runs and nothing will be started again."""
     mains = [observed[container["name"]] for container in spec["containers"]]
+    if finished and cut_short is not None:
+        return "Failed"
     if finished:
         succeeded = all(one.ended is not None and one.ended.exit_code == 0 for one in mains)
         return "Succeeded" if succeeded else "Failed"
@@ -45,11 +56,17 @@ def pod_phase(spec: Object, observed: Observations, *, finished: bool) -> str:
 
 
 def pod_status(
-    pod: Object, observed: Observations, place: PodPlace, now: datetime, *, finished: bool
+    pod: Object,
+    observed: Observations,
+    place: PodPlace,
+    now: datetime,
+    *,
+    finished: bool,
+    cut_short: CutShort | None = None,
 ) -> Object:
     """The whole status. Conditions that others set are kept."""
     spec = pod["spec"]
-    phase = pod_phase(spec, observed, finished=finished)
+    phase = pod_phase(spec, observed, finished=finished, cut_short=cut_short)
     old = pod.get("status", {})
     status: Object = {
         "phase": phase,
@@ -59,8 +76,10 @@ def pod_status(
         "qosClass": old.get("qosClass") or qos_class(spec),
         "containerStatuses": [_container_status(one, observed) for one in spec["containers"]],
     }
+    if finished and cut_short is not None:
+        status |= {"reason": cut_short.reason, "message": cut_short.message}
     if place.started_at is not None:
-        status["startTime"] = old.get("startTime") or timestamp(place.started_at)
+        status["startTime"] = timestamp(place.started_at)
     if place.pod_ips:
         status["podIP"] = place.pod_ips[0]
         status["podIPs"] = [{"ip": address} for address in place.pod_ips]
@@ -183,6 +202,20 @@ def _state(state: State) -> Object:
             if state.message:
                 ended["message"] = state.message
             return {"terminated": ended}
+
+
+def place_from(pod: Object, host_ips: tuple[str, ...]) -> PodPlace:
+    """A pod's place before this node has given it namespaces."""
+    started = pod.get("status", {}).get("startTime")
+    return PodPlace(host_ips, started_at=datetime.fromisoformat(started) if started else None)
+
+
+def cut_short_from(pod: Object) -> CutShort | None:
+    """Why the pod was ended, as the API has it."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Failed" or not status.get("reason"):
+        return None
+    return CutShort(status["reason"], status.get("message", ""))
 
 
 def observations_from(pod: Object, now: datetime) -> dict[str, ContainerObservation]:

@@ -1,14 +1,19 @@
-"""Makes and refreshes the volumes of one pod from what they refer to."""
+"""Makes the volumes of one pod from what they refer to, and keeps them up to date."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pellucid.localkube.node.environment import PodFacts, Sources
+from pellucid.localkube.node.memory_volumes import make_memory_volume, release_memory_volume
 from pellucid.localkube.node.node_parts import NodeParts
+from pellucid.localkube.node.quantities import quantity_in
 from pellucid.localkube.node.volume_files import VolumeError, volume_files
 from pellucid.localkube.node.volumes import host_path, make_empty, write_files
 from pellucid.localkube.types.kinds import (
@@ -19,6 +24,14 @@ from pellucid.localkube.types.kinds import (
 )
 
 Object = dict[str, Any]
+_TOKEN_SECONDS = 3600
+_RENEWED_AFTER = 0.8
+_LONGEST_USE = timedelta(hours=24)
+
+
+class _Token(msgspec.Struct, frozen=True):
+    content: str
+    renewed_at: datetime
 
 
 def pod_sources(parts: NodeParts, namespace: str) -> Sources:
@@ -29,41 +42,109 @@ def pod_sources(parts: NodeParts, namespace: str) -> Sources:
     )
 
 
-async def make_volumes(parts: NodeParts, pod: Object, facts: PodFacts, directory: Path) -> dict[str, Path]:
-    """Volume name to the directory or file that holds it; called again, files are brought up to date.
+def refers_to(pod: Object, kind: str, name: str) -> bool:
+    """Whether something of a pod comes from the ConfigMap or Secret (`kind`) of that name."""
+    fields = ("configMap", "name") if kind == "ConfigMap" else ("secret", "secretName")
+    of_volumes = any(
+        source.get(fields[0], {}).get(field) == name
+        for source in _sources(pod)
+        for field in ("name", fields[1])
+    )
+    return of_volumes or any(name in _named_by(container, kind) for container in _containers(pod))
 
-    Raises VolumeError naming the volume.
-    """
-    volumes = {}
+
+def _sources(pod: Object) -> Iterator[Object]:
     for volume in pod["spec"].get("volumes") or ():
-        try:
-            volumes[volume["name"]] = await _one(parts, pod, facts, volume, directory / volume["name"])
-        except (VolumeError, OSError) as problem:
-            said = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {problem}'
-            raise VolumeError(said) from problem
-    return volumes
+        yield volume
+        yield from (volume.get("projected") or {}).get("sources") or ()
 
 
-async def _one(parts: NodeParts, pod: Object, facts: PodFacts, volume: Object, place: Path) -> Path:
-    group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
-    if "emptyDir" in volume:
-        await asyncio.to_thread(make_empty, place, group)
+def _containers(pod: Object) -> tuple[Object, ...]:
+    return (*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ()))
+
+
+def _named_by(container: Object, kind: str) -> set[str]:
+    prefix = "configMap" if kind == "ConfigMap" else "secret"
+    whole = (one.get(f"{prefix}Ref") or {} for one in container.get("envFrom") or ())
+    keys = ((one.get("valueFrom") or {}).get(f"{prefix}KeyRef") or {} for one in container.get("env") or ())
+    return {reference.get("name", "") for reference in (*whole, *keys)}
+
+
+class PodVolumes:
+    """The volumes of one pod, under `directory`."""
+
+    def __init__(self, parts: NodeParts, directory: Path) -> None:
+        self._parts = parts
+        self._directory = directory
+        self._tokens: dict[tuple[str, str], _Token] = {}
+        self._in_memory: set[Path] = set()
+
+    @property
+    def renewed_at(self) -> datetime | None:
+        """When the next token is to be renewed."""
+        return min((token.renewed_at for token in self._tokens.values()), default=None)
+
+    async def refresh(self, pod: Object, facts: PodFacts) -> dict[str, Path]:
+        """Volume name to the directory or file that holds it; called again, files are brought up to date.
+
+        Raises VolumeError naming the volume.
+        """
+        volumes = {}
+        for volume in pod["spec"].get("volumes") or ():
+            try:
+                volumes[volume["name"]] = await self._one(pod, facts, volume)
+            except (VolumeError, OSError) as problem:
+                said = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {problem}'
+                raise VolumeError(said) from problem
+        return volumes
+
+    def release(self) -> None:
+        """Give back what is mounted. Call it when no container uses the volumes any more."""
+        for place in self._in_memory:
+            release_memory_volume(place)
+        self._in_memory.clear()
+
+    async def _one(self, pod: Object, facts: PodFacts, volume: Object) -> Path:
+        place = self._directory / str(volume["name"])
+        group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+        if "emptyDir" in volume:
+            await self._empty(volume["emptyDir"], place, group)
+            return place
+        if "hostPath" in volume:
+            return await asyncio.to_thread(host_path, volume["hostPath"])
+        if "persistentVolumeClaim" in volume:
+            return _claimed(self._parts, pod, volume["persistentVolumeClaim"]["claimName"], group)
+        tokens = {
+            _token_key(projection): (await self._token(pod, projection)).encode()
+            for projection in _token_projections(volume)
+        }
+        sources = pod_sources(self._parts, pod["metadata"]["namespace"])
+        files = volume_files(volume, pod, facts, sources, lambda projection: tokens[_token_key(projection)])
+        if files is None:
+            kind = next((key for key in volume if key != "name"), "nothing")
+            raise VolumeError(f"volumes of kind {kind} are not supported here")
+        await asyncio.to_thread(write_files, place, files, group)
         return place
-    if "hostPath" in volume:
-        return await asyncio.to_thread(host_path, volume["hostPath"])
-    if "persistentVolumeClaim" in volume:
-        return _claimed(parts, pod, volume["persistentVolumeClaim"]["claimName"], group)
-    tokens = {
-        _token_key(projection): (await parts.issue_token(pod, projection)).encode()
-        for projection in _token_projections(volume)
-    }
-    sources = pod_sources(parts, pod["metadata"]["namespace"])
-    files = volume_files(volume, pod, facts, sources, lambda projection: tokens[_token_key(projection)])
-    if files is None:
-        kind = next((key for key in volume if key != "name"), "nothing")
-        raise VolumeError(f"volumes of kind {kind} are not supported here")
-    await asyncio.to_thread(write_files, place, files, group)
-    return place
+
+    async def _empty(self, source: Object, place: Path, group: int | None) -> None:
+        if place in self._in_memory:
+            return
+        if source.get("medium") == "Memory":
+            size = quantity_in(str(source["sizeLimit"]), "1") if "sizeLimit" in source else 0
+            await asyncio.to_thread(make_memory_volume, place, size)
+            self._in_memory.add(place)
+        await asyncio.to_thread(make_empty, place, group)
+
+    async def _token(self, pod: Object, projection: Object) -> str:
+        """The token in use, or a new one when four fifths of its life, or a day, are over."""
+        key, now = _token_key(projection), self._parts.now()
+        known = self._tokens.get(key)
+        if known is None or known.renewed_at <= now:
+            seconds = int(projection.get("expirationSeconds", _TOKEN_SECONDS))
+            used = min(timedelta(seconds=seconds * _RENEWED_AFTER), _LONGEST_USE)
+            known = _Token(await self._parts.issue_token(pod, projection), now + used)
+            self._tokens[key] = known
+        return known.content
 
 
 def _token_projections(volume: Object) -> list[Object]:
@@ -88,8 +169,3 @@ def _claimed(parts: NodeParts, pod: Object, name: str, group: int | None) -> Pat
     path = Path(source["path"])
     make_empty(path, group)
     return path
-
-
-def remove_volumes(directory: Path) -> None:
-    """Everything of a pod that is in its own directory."""
-    shutil.rmtree(directory, ignore_errors=True)

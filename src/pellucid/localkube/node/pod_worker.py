@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import uuid
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pellucid.localkube.network.addresses import AddressesExhausted, PodAddresse
 from pellucid.localkube.network.commands import NetworkCommandFailed
 from pellucid.localkube.node.container_probing import ContainerProbing, PodAccess, run_hook
 from pellucid.localkube.node.container_runtime import Container, ContainerExit
+from pellucid.localkube.node.container_stopping import ContainerStopping
 from pellucid.localkube.node.decisions import Decision, decide, stop_order
 from pellucid.localkube.node.environment import (
     ConfigurationError,
@@ -41,21 +42,28 @@ from pellucid.localkube.node.observations import (
     after_start,
     back_off,
 )
-from pellucid.localkube.node.oci_config import ContainerSettings, Mount
+from pellucid.localkube.node.oci_config import ContainerSettings
+from pellucid.localkube.node.pod_files import PodFiles
 from pellucid.localkube.node.pod_settings import container_settings
-from pellucid.localkube.node.pod_status import PodPlace, observations_from, pod_status
-from pellucid.localkube.node.pod_volumes import make_volumes, pod_sources, remove_volumes
+from pellucid.localkube.node.pod_status import (
+    CutShort,
+    cut_short_from,
+    observations_from,
+    place_from,
+    pod_status,
+)
+from pellucid.localkube.node.pod_volumes import PodVolumes, pod_sources
 from pellucid.localkube.node.runtime_errors import ContainerFailed
 from pellucid.localkube.node.sandbox import Sandbox, SandboxFailed, SandboxSettings, make_sandbox
 from pellucid.localkube.node.volume_files import VolumeError
-from pellucid.localkube.node.volumes import container_mounts, hosts_file, resolver_file
+from pellucid.localkube.node.volumes import container_mounts
 from pellucid.localkube.types.kinds import PODS, SERVICES
 
 Object = dict[str, Any]
 _RETRY_S = 2.0
 _REFRESH_S = 60.0
 _CLEAN_UP_S = 5.0
-_MOST_TERMINATION_MESSAGE = 4096
+_TOO_LONG = CutShort("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 _log = structlog.get_logger(__name__)
 
 
@@ -68,11 +76,14 @@ class PodWorker:
         self.containers: dict[str, Container] = {}
         """Those that run now, by name."""
         self.sandbox: Sandbox | None = None
-        self.directory = parts.directory / "pods" / pod["metadata"]["uid"]
+        self._files = PodFiles(parts.directory / "pods" / pod["metadata"]["uid"])
+        self._volumes = PodVolumes(parts, self._files.volumes)
+        self._mounted: dict[str, Path] = {}
         self._observed = observations_from(pod, parts.now())
+        self._cut_short = cut_short_from(pod)
         self._addresses: PodAddresses | None = None
-        self._place = PodPlace((parts.network.node.v4, parts.network.node.v6))
-        self._volumes: dict[str, Path] = {}
+        self._place = place_from(pod, (parts.network.node.v4, parts.network.node.v6))
+        self._stopping = ContainerStopping(parts.runtime, self.containers, self._pre_stop)
         self._probing: dict[str, ContainerProbing] = {}
         self._wake = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
@@ -83,18 +94,25 @@ class PodWorker:
     # What others do to it
 
     def update(self, pod: Object) -> None:
-        """The pod changed in the API."""
+        """The pod changed in the API; where it is being ended, perhaps with less grace than before."""
         self.pod = pod
+        if self._leaving:
+            self._stopping.hurry(self._grace())
+        self._wake.set()
+
+    def refresh(self) -> None:
+        """Something it refers to changed."""
         self._wake.set()
 
     def forget(self) -> None:
         """The pod is gone from the API: end everything at once."""
         self._removed = True
+        self._stopping.hurry(0)
         self._wake.set()
 
     def log_path(self, container: str, run: int) -> Path:
         """The log of a container's n-th run, from 0."""
-        return Path(self.directory, "logs", container, f"{run}.log")
+        return self._files.log_path(container, run)
 
     def observation(self, container: str) -> ContainerObservation | None:
         """What is known of a container; None if the pod has none of that name."""
@@ -114,7 +132,7 @@ class PodWorker:
             await self._stop_containers(0 if self._removed else self._grace())
             await self._say_status(finished=True)
             await self._clean_up()
-            await asyncio.to_thread(remove_volumes, self.directory)
+            await asyncio.to_thread(self._files.remove)
             if not self._removed:
                 await self._delete_from_api()
         finally:
@@ -144,10 +162,15 @@ class PodWorker:
             return _REFRESH_S
         if self._place.started_at is None:
             self._place = msgspec.structs.replace(self._place, started_at=self._parts.now())
-            await self._say_status()
-        self._volumes = await make_volumes(self._parts, self.pod, self._facts(), self.directory / "volumes")
+        if (until := self._deadline()) is not None and until <= self._parts.now():
+            self._cut_short = _TOO_LONG
+            await self._parts.events.tell(self.pod, _TOO_LONG.reason, _TOO_LONG.message)
+            await self._finish()
+            return _REFRESH_S
+        self._mounted = await self._volumes.refresh(self.pod, self._facts())
         if self.sandbox is None:
             await self._make_sandbox()
+            await self._say_status()
         decision = decide(self.pod["spec"], self._observed, self._parts.now())
         if decision.finished:
             await self._finish()
@@ -164,9 +187,13 @@ class PodWorker:
         decision = decide(self.pod["spec"], self._observed, self._parts.now())
         if decision.start or decision.finished:
             return 0
-        if decision.look_again_at is None:
-            return _REFRESH_S
-        return max(0.0, min(_REFRESH_S, (decision.look_again_at - self._parts.now()).total_seconds()))
+        moments = (decision.look_again_at, self._volumes.renewed_at, self._deadline())
+        waits = [(moment - self._parts.now()).total_seconds() for moment in moments if moment is not None]
+        return max(0.0, min((_REFRESH_S, *waits)))
+
+    def _deadline(self) -> datetime | None:
+        allowed, since = self.pod["spec"].get("activeDeadlineSeconds"), self._place.started_at
+        return None if allowed is None or since is None else since + timedelta(seconds=allowed)
 
     def _mark_waiting(self, decision: Decision) -> None:
         for name in decision.backing_off:
@@ -193,7 +220,13 @@ class PodWorker:
         spec, metadata = self.pod["spec"], self.pod["metadata"]
         host_network = bool(spec.get("hostNetwork"))
         hostname = "" if host_network else (spec.get("hostname") or metadata["name"])[:63]
-        settings = SandboxSettings(hostname, host_network, bool(spec.get("shareProcessNamespace")))
+        settings = SandboxSettings(
+            hostname,
+            host_network,
+            share_processes=bool(spec.get("shareProcessNamespace")),
+            host_processes=bool(spec.get("hostPID")),
+            host_ipc=bool(spec.get("hostIPC")),
+        )
         sandbox = await make_sandbox(settings)
         try:
             if not host_network:
@@ -204,13 +237,8 @@ class PodWorker:
         self.sandbox = sandbox
         own = self._addresses or self._parts.network.node
         self._place = msgspec.structs.replace(self._place, pod_ips=(own.v4, own.v6))
-        etc = self.directory / "etc"
-        etc.mkdir(parents=True, exist_ok=True)
-        (etc / "hosts").write_text(hosts_file(self.pod, self._place.pod_ips))
-        (etc / "hostname").write_text(f"{hostname or self._parts.name}\n")
-        machine = Path("/etc/resolv.conf").read_text()  # noqa: ASYNC240
-        resolver = resolver_file(self.pod, str(self._parts.network.plan.dns), machine)
-        (etc / "resolv.conf").write_text(resolver)
+        dns = str(self._parts.network.plan.dns)
+        self._files.write_etc(self.pod, hostname or self._parts.name, self._place.pod_ips, dns)
 
     async def _clean_up(self) -> None:
         for container in tuple(self.containers.values()):
@@ -220,6 +248,7 @@ class PodWorker:
             for task in unfinished:
                 task.cancel()
         await self._drop_sandbox()
+        self._volumes.release()
 
     async def _drop_sandbox(self) -> None:
         if self.sandbox is not None:
@@ -298,26 +327,17 @@ class PodWorker:
         inherited = {**image.environment, **hostname, **service_environment(services)}
         sources = pod_sources(self._parts, namespace)
         environment = container_environment(self.pod, container, self._facts(), sources, inherited)
-        mounts = container_mounts(container, self._volumes, environment)
+        mounts = container_mounts(container, self._mounted, environment)
         taken = {mount.destination for mount in mounts}
-        own = [mount for mount in self._own_mounts(container) if mount.destination not in taken]
+        own = [mount for mount in self._files.own_mounts(container) if mount.destination not in taken]
         return container_settings(self.pod, container, image, environment, (*own, *mounts))
-
-    def _own_mounts(self, container: Object) -> list[Mount]:
-        etc = self.directory / "etc"
-        message = self.directory / "termination" / container["name"]
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_bytes(b"")
-        message.chmod(0o666)
-        mounts = [Mount(str(etc / name), f"/etc/{name}") for name in ("hosts", "hostname", "resolv.conf")]
-        place = container.get("terminationMessagePath") or "/dev/termination-log"
-        return [*mounts, Mount(str(message), place)]
 
     def _ended(self, name: str, container: Container, exit: ContainerExit) -> None:
         if (probing := self._probing.pop(name, None)) is not None:
             probing.stop()
         reason = "OOMKilled" if exit.out_of_memory else "Error" if exit.code else "Completed"
-        message = self._termination_message(name, exit.code)
+        run = self._observed[name].restart_count
+        message = self._files.termination_message(self._spec_of(name), exit.code, run)
         end = Terminated(
             exit.code,
             reason,
@@ -332,28 +352,13 @@ class PodWorker:
         self._later(self._parts.runtime.remove(container))
         self._wake.set()
 
-    def _termination_message(self, name: str, code: int) -> str:
-        message = ""
-        with contextlib.suppress(OSError):
-            path = self.directory / "termination" / name
-            message = path.read_bytes()[:_MOST_TERMINATION_MESSAGE].decode(errors="replace")
-        if (
-            not message
-            and code
-            and self._spec_of(name).get("terminationMessagePolicy") == "FallbackToLogsOnError"
-        ):
-            with contextlib.suppress(OSError):
-                records = self.log_path(name, self._observed[name].restart_count).read_bytes().splitlines()
-                lines = [record.split(b" ", 3)[-1].decode(errors="replace") for record in records[-80:]]
-                message = "\n".join(lines)[-2048:]
-        return message
-
     def _begin_probing(self, name: str, container: Object) -> None:
         probing = ContainerProbing(
             container,
             self._access(),
             on_change=lambda: self._probed(name),
-            on_unhealthy=lambda kind, said: self._unhealthy(name, kind, said),
+            on_failure=lambda kind, said: self._probe_failed(name, kind, said),
+            on_unhealthy=lambda kind: self._unhealthy(name, kind),
         )
         self._probing[name] = probing
         probing.start()
@@ -365,12 +370,13 @@ class PodWorker:
             self._observe(msgspec.structs.replace(one, started=probing.started, ready=probing.ready))
             self._wake.set()
 
-    async def _unhealthy(self, name: str, kind: str, said: str) -> None:
+    async def _probe_failed(self, name: str, kind: str, said: str) -> None:
         await self._tell("Unhealthy", f"{kind} probe failed: {said}", name, warning=True)
-        if kind in ("Liveness", "Startup"):
-            message = f"Container {name} failed {kind.lower()} probe, will be restarted"
-            await self._tell("Killing", message, name)
-            self._later(self._stop(name, self._probe_grace(name, kind)))
+
+    async def _unhealthy(self, name: str, kind: str) -> None:
+        message = f"Container {name} failed {kind.lower()} probe, will be restarted"
+        await self._tell("Killing", message, name)
+        self._later(self._stopping.stop(name, self._probe_grace(name, kind)))
 
     def _probe_grace(self, name: str, kind: str) -> float:
         probe = self._spec_of(name).get(f"{kind.lower()}Probe") or {}
@@ -379,7 +385,7 @@ class PodWorker:
     async def _post_start(self, name: str, hook: Object) -> None:
         if problem := await run_hook(hook, self._spec_of(name), self._access()):
             await self._tell("FailedPostStartHook", f"PostStartHook failed: {problem}", name, warning=True)
-            await self._stop(name, self._grace())
+            await self._stopping.stop(name, self._grace())
 
     # The end
 
@@ -391,26 +397,15 @@ class PodWorker:
         await self._drop_sandbox()
 
     async def _stop_containers(self, grace: float) -> None:
-        for group in stop_order(self.pod["spec"], self._observed):
-            for name in group:
-                self._later(self._tell("Killing", f"Stopping container {name}", name))
-            await asyncio.gather(*(self._stop(name, grace) for name in group))
+        groups = stop_order(self.pod["spec"], self._observed)
+        for name in (name for group in groups for name in group):
+            self._later(self._tell("Killing", f"Stopping container {name}", name))
+        await self._stopping.stop_groups(groups, grace)
 
-    async def _stop(self, name: str, grace: float) -> None:
-        container = self.containers.get(name)
-        if container is None:
-            return
-        try:
-            async with asyncio.timeout(grace):
-                hook = (self._spec_of(name).get("lifecycle") or {}).get("preStop")
-                if hook and (problem := await run_hook(hook, self._spec_of(name), self._access())):
-                    await self._tell(
-                        "FailedPreStopHook", f"PreStopHook failed: {problem}", name, warning=True
-                    )
-                container.signal(signal.SIGTERM)
-                await asyncio.shield(container.exit)
-        except TimeoutError:
-            await self._parts.runtime.kill(container)
+    async def _pre_stop(self, name: str) -> None:
+        hook = (self._spec_of(name).get("lifecycle") or {}).get("preStop")
+        if hook and (problem := await run_hook(hook, self._spec_of(name), self._access())):
+            await self._tell("FailedPreStopHook", f"PreStopHook failed: {problem}", name, warning=True)
 
     def _grace(self) -> float:
         asked = self.pod["metadata"].get("deletionGracePeriodSeconds")
@@ -429,7 +424,14 @@ class PodWorker:
 
     async def _say_status(self, *, finished: bool = False) -> None:
         over = finished and not any(one.running for one in self._observed.values())
-        status = pod_status(self.pod, self._observed, self._place, self._parts.now(), finished=over)
+        status = pod_status(
+            self.pod,
+            self._observed,
+            self._place,
+            self._parts.now(),
+            finished=over,
+            cut_short=self._cut_short,
+        )
         if status == self._told or self._removed:
             return
         metadata = self.pod["metadata"]

@@ -134,18 +134,26 @@ async def _grpc(action: Object, target: ProbeTarget) -> ProbeOutcome:
 
 
 async def keep_probing(
-    probe: Object, target: ProbeTarget, report: Callable[[bool, str], Awaitable[None]]
+    probe: Object,
+    target: ProbeTarget,
+    failed: Callable[[str], Awaitable[None]],
+    report: Callable[[bool], Awaitable[None]],
 ) -> None:
-    """Probe for ever; report whenever as many in a row as the thresholds ask agree on something new."""
+    """Probe for ever. `failed` is told of every failure, with what the probe said.
+
+    `report` is told whenever as many in a row as the thresholds ask agree on something new.
+    """
     await asyncio.sleep(probe.get("initialDelaySeconds", 0))
     verdict: bool | None = None
     in_a_row, last = 0, True
     while True:
         outcome = await probe_once(probe, target)
+        if not outcome.succeeded:
+            await failed(outcome.message)
         in_a_row = in_a_row + 1 if outcome.succeeded == last else 1
         last = outcome.succeeded
         needed = probe.get("successThreshold", 1) if last else probe.get("failureThreshold", 3)
         if in_a_row >= needed and verdict != last:
             verdict = last
-            await report(last, outcome.message)
+            await report(last)
         await asyncio.sleep(probe.get("periodSeconds", 10))

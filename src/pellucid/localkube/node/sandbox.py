@@ -35,6 +35,8 @@ class SandboxSettings(msgspec.Struct, frozen=True):
     hostname: str
     host_network: bool = False
     share_processes: bool = False
+    host_processes: bool = False
+    host_ipc: bool = False
 
 
 class Sandbox:
@@ -46,14 +48,22 @@ class Sandbox:
         """The process that holds the namespaces, as this process sees it."""
         self.settings = settings
 
+    @property
+    def shares_processes(self) -> bool:
+        """Whether its containers are in a process namespace that is not theirs alone."""
+        return self.settings.share_processes or self.settings.host_processes
+
     def namespaces(self) -> dict[str, str]:
         """OCI namespace type to path, for containers to join."""
-        joined = {"ipc": "ipc", "uts": "uts"}
+        joined = {"uts": "uts"}
+        if not self.settings.host_ipc:
+            joined["ipc"] = "ipc"
         if not self.settings.host_network:
             joined["network"] = "net"
         if self.settings.share_processes:
             joined["pid"] = "pid"
-        return {kind: f"/proc/{self.pid}/ns/{name}" for kind, name in joined.items()}
+        paths = {kind: f"/proc/{self.pid}/ns/{name}" for kind, name in joined.items()}
+        return paths | ({"pid": "/proc/self/ns/pid"} if self.settings.host_processes else {})
 
     async def in_network(self, action: Callable[[], _T]) -> _T:
         """Run something short in a thread that is in the pod's network namespace."""

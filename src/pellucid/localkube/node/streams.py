@@ -45,8 +45,8 @@ class KubeletStreams:
     def __init__(self, kubelets: Sequence[Kubelet]) -> None:
         self._kubelets = kubelets
 
-    async def logs(self, pod: Object, container: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """A container's output, in pieces. Raises ApiError 400 before the first, in the kubelet's words."""
+    def logs(self, pod: Object, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """A container's output, in pieces. Raises ApiError 400 at once, in the kubelet's words."""
         _, worker = self._find(pod)
         name, one = pod["metadata"]["name"], worker.observation(container)
         if one is None:
@@ -61,8 +61,7 @@ class KubeletStreams:
             raise _bad_request(said)
         running = worker.containers.get(container)
         writer = None if options.previous or running is None else running.log
-        async for piece in read_log(path, writer, options):
-            yield piece
+        return read_log(path, writer, options)
 
     async def exec(
         self, pod: Object, container: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False

@@ -105,8 +105,20 @@ def container_mounts(
         inner = wanted.get("subPath") or expand(wanted.get("subPathExpr") or "", variables)
         if inner:
             source = _inside(source, inner)
-        mounts.append(Mount(str(source), wanted["mountPath"], bool(wanted.get("readOnly"))))
+        mounts.append(
+            Mount(str(source), wanted["mountPath"], bool(wanted.get("readOnly")), _propagation(wanted))
+        )
     return tuple(sorted(mounts, key=lambda mount: mount.destination.count("/")))
+
+
+def _propagation(wanted: Object) -> str:
+    asked = wanted.get("mountPropagation") or "None"
+    if asked == "Bidirectional":
+        raise VolumeError(
+            f"mountPropagation Bidirectional of {wanted['mountPath']} is not supported here: "
+            "nothing that a container mounts reaches the node"
+        )
+    return "rslave" if asked == "HostToContainer" else "rprivate"
 
 
 def _inside(volume: Path, inner: str) -> Path:
