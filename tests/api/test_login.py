@@ -94,6 +94,18 @@ async def test_a_new_login_replaces_the_credential(agent: ServedAgent) -> None:
     assert first.value.secret_sha256 != second.value.secret_sha256
 
 
+async def test_a_later_pod_of_the_same_name_does_not_inherit_the_credential(agent: ServedAgent) -> None:
+    await register(agent, "uid-1")
+    await login(agent, "pod")
+    await register(agent, "uid-1")
+    key = ("worker-virtual", "hello-1-hello-sidecar-proxy")
+    assert agent.log.head.get(CREDENTIALS, key) is not None
+    await register(agent, "uid-2")
+    assert agent.log.head.get(CREDENTIALS, key) is None
+    assert (await login(agent, "pod"))[0] == 404
+    assert (await login(agent, "later-pod"))[0] == 200
+
+
 async def test_it_waits_for_the_registration(agent: ServedAgent) -> None:
     waiting = asyncio.create_task(login(agent, "pod", "20s"))
     await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from pellucid.derive.engine import Engine
@@ -29,7 +29,7 @@ from pellucid.state.mesh_tables import (
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import Change, Delete, Put
 from pellucid.xds.configuration import refs, resource
-from pellucid.xds.server import AdsServer
+from pellucid.xds.server import Admitted, AdsServer, StreamRefused
 from pellucid.xds.topics import Topics
 
 CLUSTER_ID = "11111111-2222-3333-4444-555555555555"
@@ -127,8 +127,10 @@ class Mesh:
 class EveryProxy:
     """Admits whoever asks."""
 
-    async def admit(self, proxy_id: str, credential: str, peer: str) -> tuple[str, str]:
-        return NODE, proxy_id
+    async def admit(
+        self, proxy_id: str, credential: str, peer: str, end: Callable[[StreamRefused], None]
+    ) -> Admitted:
+        return Admitted(NODE, proxy_id)
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,7 @@ import grpc
 from pellucid.derive.engine import Db, Engine, query
 from pellucid.state.log import Log
 from pellucid.state.tables import Change
-from pellucid.xds.server import AdsServer, StreamRefused
+from pellucid.xds.server import Admitted, AdsServer, StreamRefused
 from pellucid.xds.shared import Refs, SharedResource
 from pellucid.xds.topics import Topics
 from pellucid.xds.types import ResourceType
@@ -45,7 +45,9 @@ class Registered:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def admit(self, proxy_id: str, credential: str, peer: str) -> tuple[str, str]:
+    async def admit(
+        self, proxy_id: str, credential: str, peer: str, end: Callable[[StreamRefused], None]
+    ) -> Admitted:
         if credential == "stolen":
             raise StreamRefused(grpc.StatusCode.PERMISSION_DENIED, "permission denied: not yours")
         if credential == "surprising":
@@ -57,7 +59,7 @@ class Registered:
                 await registered.wait()
         finally:
             subscription.close()
-        return "node", proxy_id
+        return Admitted("node", proxy_id)
 
 
 @query

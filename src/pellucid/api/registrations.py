@@ -21,6 +21,7 @@ from pellucid.model.checks import (
     is_maintenance,
 )
 from pellucid.model.identity import VirtualAddress, WorkloadCredential
+from pellucid.model.pods import POD_UID
 from pellucid.model.services import Origin, Service
 from pellucid.rules.registration import Registration
 from pellucid.rules.virtual import lowest_free
@@ -175,11 +176,20 @@ def virtual_addresses(state: Snapshot, services: Iterable[Service]) -> tuple[Cha
     return tuple(changes)
 
 
-def credentials(secret_hash: str, services: Sequence[Service]) -> tuple[Change, ...]:
-    """The changes that let one secret speak for these services (one registration)."""
+def credentials(secret_hash: str, services: Sequence[Service], pod_uid: str = "") -> tuple[Change, ...]:
+    """The changes that let one secret speak for these services (one registration, or one pod's)."""
     return tuple(
-        Put(CREDENTIALS, WorkloadCredential(service.node, service.id, secret_hash)) for service in services
+        Put(CREDENTIALS, WorkloadCredential(service.node, service.id, secret_hash, pod_uid))
+        for service in services
     )
+
+
+def credential_of_another_pod_removed(state: Snapshot, service: Service) -> tuple[Change, ...]:
+    """The changes that keep an earlier pod's secret from speaking for a later pod of the same name."""
+    stored = state.get(CREDENTIALS, (service.node, service.id))
+    if stored is None or stored.value.pod_uid in ("", (service.meta or {}).get(POD_UID)):
+        return ()
+    return (Delete(CREDENTIALS, (service.node, service.id)),)
 
 
 def _removed_checks(state: Snapshot, registration: Registration) -> list[Change]:

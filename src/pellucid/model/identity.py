@@ -60,6 +60,13 @@ class WorkloadCredential(msgspec.Struct, frozen=True):
     node: str
     service_id: str
     secret_sha256: str
+    pod_uid: str = ""
+    """The pod that logged in for it; empty for one handed out at registration."""
+
+    def has_same_holder(self, other: WorkloadCredential) -> bool:
+        """True if who holds the one is who holds the other: the same secret, or one of the same pod's."""
+        same_pod = bool(self.pod_uid) and self.pod_uid == other.pod_uid
+        return same_pod or self.secret_sha256 == other.secret_sha256
 
 
 class VirtualAddress(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -42,6 +42,10 @@ Requests = AsyncIterator[bytes]
 Context: TypeAlias = aio.ServicerContext[bytes, bytes]
 
 
+def _nothing() -> None:
+    """Nothing was held on to."""
+
+
 class StreamRefused(Exception):
     """The stream may not have what it asks for; `code` and the message go to the client."""
 
@@ -57,13 +61,25 @@ class ServerStopping(StreamRefused):
         super().__init__(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
 
 
+@dataclass(frozen=True)
+class Admitted:
+    """The proxy a stream is for. close: called when the stream has ended."""
+
+    node: str
+    service_id: str
+    close: Callable[[], None] = _nothing
+
+
 class Admission(Protocol):
     """Who may have which proxy's configuration, and what has to be there first."""
 
-    async def admit(self, proxy_id: str, credential: str, peer: str) -> tuple[str, str]:
-        """The (node, service id) of the proxy the stream is for; waits until it is registered.
+    async def admit(
+        self, proxy_id: str, credential: str, peer: str, end: Callable[[StreamRefused], None]
+    ) -> Admitted:
+        """The proxy the stream is for; waits until it is registered.
 
-        peer: as gRPC names it, such as `ipv4:127.0.0.1:40100` or `unix:`. Raises StreamRefused.
+        peer: as gRPC names it, such as `ipv4:127.0.0.1:40100` or `unix:`. end: ends the stream when what
+        it was admitted for holds no more, until `close`. Raises StreamRefused.
         """
 
 
@@ -182,19 +198,21 @@ class AdsServer:
         self.statistics.streams += 1
         reader = asyncio.create_task(self._read_all(stream, variant, requests))
         try:
-            place = await self._admitted(stream, context)
-            if place is not None:
-                await self._send_changes(stream, variant, ProxyView(self._topics, *place, stream), context)
+            admitted = await self._admitted(stream, context)
+            if admitted is not None:
+                await self._send_changes(stream, variant, admitted, context)
             stream.ended.result()
         finally:
             reader.cancel()
             del self._streams[stream]
 
-    async def _admitted(self, stream: Stream, context: Context) -> tuple[str, str] | None:
-        """The (node, service id) of the stream's proxy; None if the stream ended before it was known."""
+    async def _admitted(self, stream: Stream, context: Context) -> Admitted | None:
+        """The stream's proxy; None if the stream ended before it was known."""
         metadata = context.invocation_metadata() or ()
         credential = next((str(value) for key, value in metadata if key == CREDENTIAL_METADATA), "")
-        admission = asyncio.ensure_future(self._admission.admit(stream.proxy_id, credential, context.peer()))
+        admission = asyncio.ensure_future(
+            self._admission.admit(stream.proxy_id, credential, context.peer(), stream.end)
+        )
         try:
             await asyncio.wait((admission, stream.ended), return_when=asyncio.FIRST_COMPLETED)
             return admission.result() if admission.done() else None
@@ -202,8 +220,9 @@ class AdsServer:
             admission.cancel()
 
     async def _send_changes(
-        self, stream: Stream, variant: Variant[Q, A], view: ProxyView, context: Context
+        self, stream: Stream, variant: Variant[Q, A], admitted: Admitted, context: Context
     ) -> None:
+        view = ProxyView(self._topics, admitted.node, admitted.service_id, stream)
         try:
             while await stream.work():
                 response = stream.session.next_response(view)
@@ -212,6 +231,7 @@ class AdsServer:
                     response = stream.session.next_response(view)
         finally:
             view.close()
+            admitted.close()
 
     async def _send(self, variant: Variant[Q, A], response: A, context: Context) -> None:
         """Write a response. Its bytes are nobody's afterwards: a stream that waits holds on to none."""

@@ -18,7 +18,13 @@ from pellucid.api.context import ApiContext
 from pellucid.api.handlers.parameters import decoded_body
 from pellucid.api.outcome import Commit, Outcome
 from pellucid.api.query_options import check_datacenter
-from pellucid.api.registrations import agent_service, check_removed, deregistered, virtual_addresses
+from pellucid.api.registrations import (
+    agent_service,
+    check_removed,
+    credential_of_another_pod_removed,
+    deregistered,
+    virtual_addresses,
+)
 from pellucid.api.request import Request
 from pellucid.api.response import HttpError, json_response
 from pellucid.model.checks import SERF_HEALTH, CheckStatus, HealthCheck, is_maintenance
@@ -136,6 +142,7 @@ def register(context: ApiContext, request: Request) -> Outcome:
     service = _service(given) if given.service is not None else None
     if service is not None and not _is_agents(state, own_node, service.node, service.id):
         changes += (Put(SERVICES, service), *virtual_addresses(state, (service,)))
+        changes += credential_of_another_pod_removed(state, service)
     for given_check in (*given.checks, *((given.check,) if given.check else ())):
         check = _health_check(state, given, given_check, service)
         if not _runs_check(state, own_node, check.node, check.check_id):

@@ -57,7 +57,7 @@ async def _login(context: ApiContext, token: str, wait_s: float) -> Response:
     if not services:
         raise HttpError(404, _unregistered(caller))
     secret, credential = mint(services[0].node, services[0].id)
-    await context.log.commit(credentials(credential.secret_sha256, services))
+    await context.log.commit(credentials(credential.secret_sha256, services, caller.pod_uid))
     return json_response(
         {
             "Node": services[0].node,
