@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.localkube.types.release import Release
 
 OUTSIDE_VARIABLE = "PELLUCID_CLUSTER_OUTSIDE"
+_REGISTRY = re.compile(r"([a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
 _DURATION = re.compile(r"0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
 
 
@@ -55,6 +56,7 @@ def cluster_settings(flags: FlagValues, environment: Mapping[str, str], stdin: T
         pod_network=str(config.pod_network or default.pod_network),
         uplink=flags.boolean("uplink"),
         outside=outside,
+        insecure_registries=_insecure_registries(flags),
     )
     name = flags.text("name") if flags.given("name") else config.name or flags.text("name")
     images = flags.text("images")
@@ -72,6 +74,14 @@ def _config(file: str, stdin: TextIO) -> KindConfig:
         raise CommandFailed(f"ERROR: failed to create cluster: {file}: {error.strerror}") from None
     except (InvalidKindConfig, UnicodeDecodeError) as error:
         raise CommandFailed(f"ERROR: failed to create cluster: {file}: {error}") from None
+
+
+def _insecure_registries(flags: FlagValues) -> tuple[str, ...]:
+    said = flags.list("insecure-registry")
+    for one in said:
+        if _REGISTRY.fullmatch(one) is None:
+            raise UsageFailed(f"-insecure-registry: {one!r} is no registry; write host or host:port")
+    return said
 
 
 def _release(flags: FlagValues) -> Release | None:

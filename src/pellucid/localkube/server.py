@@ -44,6 +44,7 @@ from pellucid.localkube.http.node_streams import ExecSession, LogWish
 from pellucid.localkube.http.server import ApiServer, tls_context
 from pellucid.localkube.http.webhook_client import WebhookClient, cluster_addresses
 from pellucid.localkube.images.image_table import ImageTable
+from pellucid.localkube.images.registries import Registries
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.network.dns_server import DnsServer
 from pellucid.localkube.network.links import set_up_node
@@ -52,7 +53,7 @@ from pellucid.localkube.network.service_proxy import ServiceProxy
 from pellucid.localkube.node.kubelet import Kubelet
 from pellucid.localkube.node.log_file import LogOptions
 from pellucid.localkube.node.streams import KubeletStreams
-from pellucid.localkube.outside.world import outside_world
+from pellucid.localkube.outside.world import World, outside_world
 from pellucid.localkube.types.kinds import SERVICE_ACCOUNTS
 from pellucid.state.log import Log
 from pellucid.state.sqlite import SqliteEngine
@@ -111,7 +112,7 @@ async def serve(handed: Handed) -> None:
         resources.admission = Webhooks(resources, WebhookClient(cluster_addresses(resources)))
         await create_first_objects(resources, plan)
         tokens = _tokens(handed.directory / "pki", resources)
-        images = ImageTable(handed.directory / "images", images_file(handed.directory), world.trusted)
+        images = _images(handed.directory, definition, world, undo)
         kubelets = _kubelets(handed.directory, definition, plan, resources, tokens, images)
         await _listen(handed, definition, plan, resources, tokens, kubelets, undo)
         authority = (handed.directory / "pki" / "ca.crt").read_text()
@@ -141,6 +142,13 @@ def _tokens(pki: Path, resources: Resources) -> ServiceAccountTokens:
     key = load_pem_private_key((pki / "sa.key").read_bytes(), password=None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return ServiceAccountTokens(key, time.time, uid_of)
+
+
+def _images(directory: Path, definition: ClusterDefinition, world: World, undo: AsyncExitStack) -> ImageTable:
+    insecure = definition.settings.insecure_registries
+    registries = Registries(directory / "images", host=world.network, insecure=insecure)
+    undo.callback(registries.close)
+    return ImageTable(directory / "images", images_file(directory), world.trusted, registries)
 
 
 def _kubelets(

@@ -13,6 +13,7 @@ from typing import Any
 
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.images.image_table import ImageTable
+from pellucid.localkube.images.registries import Registries
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.network.links import set_up_node
 from pellucid.localkube.network.pod_network import PodNetwork
@@ -95,7 +96,10 @@ async def own_network() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def kubelet_on(
-    resources: Resources, directory: Path, trusted: Mapping[str, bytes] | None = None
+    resources: Resources,
+    directory: Path,
+    trusted: Mapping[str, bytes] | None = None,
+    registries: Registries | None = None,
 ) -> AsyncIterator[Node]:
     async def token(pod: Object, projection: Object) -> str:
         return f"token of {pod['metadata']['name']}"
@@ -105,7 +109,7 @@ async def kubelet_on(
         "n",
         directory / "n",
         PodNetwork(AddressPlan()),
-        ImageTable(directory / "images", directory / "images.json", trusted),
+        ImageTable(directory / "images", directory / "images.json", trusted, registries),
         issue_token=token,
         cgroup=f"localkube-test-{os.getpid()}",
     )

@@ -169,6 +169,13 @@ CREATE = Command(
             placeholder="version",
         ),
         Flag("image", "kind's way to say the release: kindest/node:v1.29.2.", placeholder="image"),
+        Flag(
+            "insecure-registry",
+            "A registry of images that is spoken to by HTTP, besides those on loopback; may be given several "
+            "times.",
+            kind="list",
+            placeholder="host[:port]",
+        ),
         Flag("config", "kind's configuration file; - for standard input.", placeholder="file"),
         Flag("wait", "For kind's sake: a cluster is ready once it is created.", placeholder="duration"),
         Flag("retain", "Keep what there is of a cluster whose creation failed.", kind="boolean"),

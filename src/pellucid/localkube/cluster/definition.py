@@ -51,6 +51,8 @@ class ClusterSettings(msgspec.Struct, frozen=True):
     """Whether it is lent the host's way out."""
     outside: dict[str, tuple[str, ...]] = {}
     """Names that a stand-in for the outside world answers to, with their addresses."""
+    insecure_registries: tuple[str, ...] = ()
+    """Those that are spoken to by HTTP, as `host` or `host:port`; any on loopback is, too."""
 
 
 class ClusterDefinition(msgspec.Struct, frozen=True):

@@ -1,30 +1,36 @@
 """Images from archives: what `docker save` writes, or a packed OCI layout.
 
-Each layer is unpacked once, by its digest, with deletions in the form that overlay file systems read; images
-only list their layers. Source: OCI image specification 1.1, "Layer"; Docker image specification 1.2.
+Source: OCI image specification 1.1, "Image Layout"; Docker image specification 1.2.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
-import shutil
-import stat
 import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from pellucid.localkube.images.image import DEFAULT_PATH, Image
+from pellucid.localkube.images.compression import DecompressionFailed, decompressed
+from pellucid.localkube.images.image import Image
+from pellucid.localkube.images.layers import InvalidLayer, layer_directory, unpack_layer
 from pellucid.localkube.images.reference import InvalidImageName, parse_reference
+from pellucid.localkube.images.stored_images import assembled_image, store_images
 
-_DELETED, _OPAQUE = ".wh.", ".wh..wh..opq"
-_RECORDS = "loaded.json"
 _NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+_UNREADABLE = (
+    tarfile.TarError,
+    KeyError,
+    TypeError,
+    json.JSONDecodeError,
+    InvalidImageName,
+    InvalidLayer,
+    *DecompressionFailed,
+)
 
 
 class InvalidArchive(ValueError):
@@ -53,21 +59,10 @@ def load_archive(archive: Path, directory: Path) -> tuple[str, ...]:
                 for image in (_unpack(opened, one, directory),)
                 for name in one.names
             }
-    except (tarfile.TarError, KeyError, TypeError, json.JSONDecodeError, InvalidImageName) as problem:
+    except _UNREADABLE as problem:
         raise InvalidArchive(f"{archive}: no image archive: {problem}") from problem
-    records = {**loaded_images(directory), **loaded}
-    temporary = directory / f"{_RECORDS}.new"
-    temporary.write_bytes(msgspec.json.encode(records))
-    temporary.replace(directory / _RECORDS)
+    store_images(directory, loaded)
     return tuple(loaded)
-
-
-def loaded_images(directory: Path) -> dict[str, Image]:
-    """Full name to image, of every image loaded into `directory`."""
-    try:
-        return msgspec.json.decode((directory / _RECORDS).read_bytes(), type=dict[str, Image])
-    except FileNotFoundError:
-        return {}
 
 
 def _images_in(archive: tarfile.TarFile) -> list[_Found]:
@@ -108,87 +103,18 @@ def _json(archive: tarfile.TarFile, member: str) -> Any:
 
 
 def _unpack(archive: tarfile.TarFile, found: _Found, directory: Path) -> Image:
-    document = _json(archive, found.configuration)
     layers = [_unpack_layer(archive, member, directory / "layers") for member in found.layers]
-    digest = hashlib.sha256("\0".join((json.dumps(document), *map(str, layers))).encode()).hexdigest()
-    base, folders = _merge(layers, directory / "bases" / digest[:16])
-    settings = document.get("config") or {}
-    variables = dict(one.partition("=")[::2] for one in settings.get("Env") or ())
-    return Image(
-        id=f"sha256:{digest}",
-        base=str(base),
-        layers=folders,
-        entrypoint=tuple(settings.get("Entrypoint") or ()),
-        command=tuple(settings.get("Cmd") or ()),
-        environment={"PATH": DEFAULT_PATH, **variables},
-        working_directory=settings.get("WorkingDir") or "/",
-        user=settings.get("User") or "",
-    )
+    return assembled_image(_json(archive, found.configuration), layers, directory)
 
 
 def _unpack_layer(archive: tarfile.TarFile, member: str, layers: Path) -> Path:
     file = archive.extractfile(member)
     if file is None:
         raise InvalidArchive(f"layer {member} is no file")
-    layers.mkdir(parents=True, exist_ok=True)
     with file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-        target = layers / digest.hexdigest()[:16]
-        if target.exists():
-            return target
+        digest = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
+        target = layer_directory(layers, digest)
         file.seek(0)
-        fresh = Path(tempfile.mkdtemp(dir=layers))
-        try:
-            fresh.chmod(0o755)
-            with tarfile.open(fileobj=file) as layer:
-                for entry in layer:
-                    _unpack_entry(layer, entry, fresh)
-            fresh.rename(target)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
+        with decompressed(file) as layer:
+            unpack_layer(layer, target)
     return target
-
-
-def _unpack_entry(layer: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None:
-    path = Path(entry.name)
-    if not path.name.startswith(_DELETED):
-        layer.extract(entry, target, numeric_owner=True, filter="tar")
-        return
-    parent = (target / path.parent).resolve()
-    if not parent.is_relative_to(target.resolve()):
-        raise InvalidArchive(f"{entry.name} leads outside the image")
-    parent.mkdir(parents=True, exist_ok=True)
-    if path.name == _OPAQUE:
-        os.setxattr(parent, "trusted.overlay.opaque", b"y")
-    else:
-        os.mknod(parent / path.name.removeprefix(_DELETED), stat.S_IFCHR, os.makedev(0, 0))
-
-
-def _merge(layers: Sequence[Path], base: Path) -> tuple[Path, dict[str, tuple[str, ...]]]:
-    """The root's own files and links, and for each of its folders the layers that have a part in it."""
-    if base.exists():
-        shutil.rmtree(base)
-    base.mkdir(parents=True)
-    folders: dict[str, tuple[str, ...]] = {}
-    for layer in layers:
-        for entry in layer.iterdir():
-            place = base / entry.name
-            if entry.is_dir() and not entry.is_symlink():
-                if place.is_symlink() or place.is_file():
-                    place.unlink()
-                place.mkdir(exist_ok=True)
-                shutil.copystat(entry, place)
-                folders[entry.name] = (*folders.get(entry.name, ()), str(entry))
-                continue
-            folders.pop(entry.name, None)
-            if place.is_dir() and not place.is_symlink():
-                place.rmdir()
-            place.unlink(missing_ok=True)
-            if entry.is_symlink():
-                place.symlink_to(os.readlink(entry))
-            elif entry.is_file():
-                shutil.copy2(entry, place)
-    return base, folders

@@ -11,6 +11,10 @@ class ImageNotAvailable(Exception):
     """No image of this name can be had here; the message is what a user reads in `ErrImagePull`."""
 
 
+class ImageNotPresent(ImageNotAvailable):
+    """It is not here, but may be elsewhere."""
+
+
 class Bind(msgspec.Struct, frozen=True):
     """A directory or file of this machine, shown read-only inside the container."""
 
@@ -35,3 +39,8 @@ class Image(msgspec.Struct, frozen=True):
     environment: dict[str, str] = msgspec.field(default_factory=lambda: {"PATH": DEFAULT_PATH})
     working_directory: str = "/"
     user: str = ""
+
+    @property
+    def digest(self) -> str:
+        """What a registry called it when it was pulled; empty for one that was not."""
+        return self.id.partition("@")[2]

@@ -32,6 +32,7 @@ from pellucid.localkube.node.environment import (
     container_environment,
     service_environment,
 )
+from pellucid.localkube.node.image_pulling import NeverPulled, container_image
 from pellucid.localkube.node.node_parts import NodeParts
 from pellucid.localkube.node.observations import (
     ContainerObservation,
@@ -86,6 +87,7 @@ class PodWorker:
         self._stopping = ContainerStopping(parts.runtime, self.containers, self._pre_stop)
         self._probing: dict[str, ContainerProbing] = {}
         self._wake = asyncio.Event()
+        self._goes = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
         self._finished = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
         self._told: Object = {}
@@ -98,6 +100,7 @@ class PodWorker:
         self.pod = pod
         if self._leaving:
             self._stopping.hurry(self._grace())
+            self._goes.set()
         self._wake.set()
 
     def refresh(self) -> None:
@@ -108,6 +111,7 @@ class PodWorker:
         """The pod is gone from the API: end everything at once."""
         self._removed = True
         self._stopping.hurry(0)
+        self._goes.set()
         self._wake.set()
 
     def log_path(self, container: str, run: int) -> Path:
@@ -264,13 +268,12 @@ class PodWorker:
         container, one = self._spec_of(name), self._observed[name]
         now = self._parts.now()
         try:
-            image = self._parts.images.find(container["image"])
+            image = await self._image(container)
         except (ImageNotAvailable, InvalidImageName, InvalidImageTable) as problem:
             await self._pull_failed(one, container["image"], problem)
             return
-        part = self._part(name)
-        said = f'Container image "{container["image"]}" already present on machine'
-        self._later(self._parts.events.tell(self.pod, "Pulled", said, part=part))
+        if image is None:
+            return
         try:
             settings = self._settings(container, image)
         except (ConfigurationError, VolumeError, ValueError) as problem:
@@ -301,17 +304,38 @@ class PodWorker:
             self._later(self._post_start(name, hook))
         self._begin_probing(name, container)
 
+    async def _image(self, container: Object) -> Image | None:
+        """None if the pod is to go while its image is still on the way."""
+
+        def tell(reason: str, message: str) -> None:
+            self._later(self._tell(reason, message, container["name"]))
+
+        parts = self._parts
+        finding = asyncio.ensure_future(
+            container_image(parts.images, parts.resources, self.pod, container, tell)
+        )
+        going = asyncio.ensure_future(self._goes.wait())
+        try:
+            await asyncio.wait((finding, going), return_when=asyncio.FIRST_COMPLETED)
+            return finding.result() if finding.done() else None
+        finally:
+            finding.cancel()
+            going.cancel()
+
     async def _pull_failed(self, one: ContainerObservation, image: str, problem: Exception) -> None:
         said = str(problem)
-        if isinstance(problem, InvalidImageName):
-            self._observe(after_pull_failure(one, "InvalidImageName", said, self._parts.now()))
-            await self._tell("InspectFailed", said, one.name, warning=True)
+        known = {InvalidImageName: "InvalidImageName", NeverPulled: "ErrImageNeverPull"}
+        if reason := known.get(type(problem)):
+            self._observe(after_pull_failure(one, reason, said, self._parts.now()))
+            event = "InspectFailed" if reason == "InvalidImageName" else reason
+            await self._tell(event, said, one.name, warning=True)
             return
         first = one.pull_failures == 0
         reason = "ErrImagePull" if first else "ImagePullBackOff"
         shown = said if first else f'Back-off pulling image "{image}": ErrImagePull: {said}'
         self._observe(after_pull_failure(one, reason, shown, self._parts.now()))
         await self._tell("Failed", f'Failed to pull image "{image}": {said}', one.name, warning=True)
+        await self._tell("Failed", f"Error: {reason}", one.name, warning=True)
 
     def _settings(self, container: Object, image: Image) -> ContainerSettings:
         namespace = self.pod["metadata"]["namespace"]
