@@ -242,6 +242,6 @@ async def test_each_load_balancer_gets_an_address_of_its_own_and_gives_it_back()
             return [entry["ip"] for given in entries for entry in given]
 
         found = await running.until(SERVICES, lambda items: len(addresses(items)) == 2)
-        assert sorted(addresses(found)) == ["172.30.0.128", "172.30.0.129"]
+        assert sorted(addresses(found)) == ["172.30.0.129", "172.30.0.130"]
         await running.resources.patch(SERVICES, "default", "one", {"spec": {"type": "ClusterIP"}})
         await running.until(SERVICES, lambda items: len(addresses(items)) == 1)

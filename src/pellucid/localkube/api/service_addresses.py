@@ -1,18 +1,22 @@
 """Cluster addresses and node ports of services: who has which, and the next free one.
 
-Source: Kubernetes docs, "Service ClusterIP allocation" and "Type NodePort".
+Source: Kubernetes docs, "Service ClusterIP allocation", "Type NodePort" and "IPv4/IPv6 dual-stack".
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from pellucid.localkube.api import rules
 from pellucid.localkube.api.objects import Object
 from pellucid.localkube.api.status import Cause
 
-SERVICE_NETWORK = ipaddress.IPv4Network("10.96.0.0/16")
+SERVICE_NETWORKS: dict[str, ipaddress.IPv4Network | ipaddress.IPv6Network] = {
+    "IPv4": ipaddress.IPv4Network("10.96.0.0/16"),
+    "IPv6": ipaddress.IPv6Network("fd00:10:96::/112"),
+}
 FIRST_FREE_ADDRESS = 256
 """Addresses below are left to services that name one."""
 NODE_PORTS = range(30000, 32768)
@@ -29,7 +33,7 @@ def allocated(service: Object, others: Iterable[Object], old: Object | None) -> 
 
 def _address(spec: Object, before: Object, others: list[Object]) -> Iterator[Cause]:
     if spec.get("type") == "ExternalName":
-        for name in ("clusterIP", "clusterIPs"):
+        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             spec.pop(name, None)
         return
     if before.get("clusterIP") and not spec.get("clusterIP"):
@@ -38,32 +42,64 @@ def _address(spec: Object, before: Object, others: list[Object]) -> Iterator[Cau
     if before.get("clusterIP") and wanted != before["clusterIP"] and before.get("type") != "ExternalName":
         yield rules.bad("spec.clusterIPs[0]", [wanted], "may not change once set")
         return
-    if wanted != "None":
-        used = {(other.get("spec") or {}).get("clusterIP") for other in others}
-        if not wanted:
-            spec["clusterIP"] = _free_address(used)
-        elif not _in_range(wanted):
-            why = f"provided IP is not in the valid range. The range of valid IPs is {SERVICE_NETWORK}"
-            yield rules.bad("spec.clusterIPs", [wanted], f"failed to allocate IP {wanted}: {why}")
-        elif wanted in used:
-            why = f"failed to allocate IP {wanted}: provided IP is already allocated"
-            yield rules.bad("spec.clusterIPs", [wanted], why)
-    spec["clusterIPs"] = [spec["clusterIP"]]
+    yield from _families(spec, before)
+    if wanted == "None":
+        spec["clusterIPs"] = ["None"]
+        return
+    asked = [wanted, *(spec.get("clusterIPs") or before.get("clusterIPs") or ())[1:]]
+    kept = set(before.get("clusterIPs") or ())
+    used = {address for other in others for address in (other.get("spec") or {}).get("clusterIPs") or ()}
+    given: list[str] = []
+    for family, address in zip_longest(spec["ipFamilies"], asked[: len(spec["ipFamilies"])]):
+        if not address:
+            given.append(_free_address(SERVICE_NETWORKS[family], used))
+        elif not _in_range(address, family):
+            why = (
+                f"provided IP is not in the valid range. The range of valid IPs is {SERVICE_NETWORKS[family]}"
+            )
+            yield rules.bad("spec.clusterIPs", [address], f"failed to allocate IP {address}: {why}")
+        elif address in used - kept:
+            why = f"failed to allocate IP {address}: provided IP is already allocated"
+            yield rules.bad("spec.clusterIPs", [address], why)
+        else:
+            given.append(address)
+    spec["clusterIPs"] = given
+    if given:
+        spec["clusterIP"] = given[0]
 
 
-def _in_range(text: str) -> bool:
+def _families(spec: Object, before: Object) -> Iterator[Cause]:
+    """Settle in which address families the service is, and by which policy."""
+    stated = [one for one in spec.get("clusterIPs") or [spec.get("clusterIP")] if one and one != "None"]
+    families = list(spec.get("ipFamilies") or before.get("ipFamilies") or map(_family, stated)) or ["IPv4"]
+    policy = spec.get("ipFamilyPolicy") or before.get("ipFamilyPolicy") or "SingleStack"
+    if policy != "SingleStack":
+        families += [family for family in SERVICE_NETWORKS if family not in families]
+    elif len(families) > 1 and before.get("ipFamilyPolicy") in (None, "SingleStack"):
+        why = "must be RequireDualStack or PreferDualStack when multiple 'ipFamilies' are specified"
+        yield rules.bad("spec.ipFamilyPolicy", policy, why)
+    else:
+        families = families[:1]
+    spec["ipFamilies"], spec["ipFamilyPolicy"] = families, policy
+
+
+def _family(address: str) -> str:
+    return "IPv6" if ":" in address else "IPv4"
+
+
+def _in_range(text: str, family: str) -> bool:
     try:
-        return ipaddress.ip_address(text) in SERVICE_NETWORK
+        return ipaddress.ip_address(text) in SERVICE_NETWORKS[family]
     except ValueError:
         return False
 
 
-def _free_address(used: set[str | None]) -> str:
-    for offset in range(FIRST_FREE_ADDRESS, SERVICE_NETWORK.num_addresses - 1):
-        address = str(SERVICE_NETWORK[offset])
+def _free_address(network: ipaddress.IPv4Network | ipaddress.IPv6Network, used: set[str]) -> str:
+    for offset in range(FIRST_FREE_ADDRESS, network.num_addresses - 1):
+        address = str(network[offset])
         if address not in used:
             return address
-    raise RuntimeError(f"every address of {SERVICE_NETWORK} is taken")
+    raise RuntimeError(f"every address of {network} is taken")
 
 
 def _node_ports(spec: Object, before: Object, others: list[Object]) -> Iterator[Cause]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from pellucid.localkube.controllers.controller import Controller, itself
@@ -32,6 +33,7 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 HEADLESS = "service.kubernetes.io/headless"
 MOST_IN_A_SLICE = 100
+FAMILIES = ("IPv4", "IPv6")
 
 Ports = tuple[tuple[str, int, str, str], ...]
 """(name, number, protocol, application protocol) of each port, as resolved for some pods."""
@@ -45,7 +47,20 @@ def reconcile(view: View, key: Key, now: datetime) -> Plan:
     if not spec_of(service).get("selector") or spec_of(service).get("type") == "ExternalName":
         return NOTHING
     groups = _by_ports(service, _selected(view, service))
-    return Plan((*_slice_changes(view, service, groups), *_endpoints_changes(view, service, groups)))
+    families = _families(service)
+    slices = [change for family in FAMILIES for change in _slice_changes(view, service, groups, family)]
+    return Plan((*slices, *_endpoints_changes(view, service, groups, families[0])))
+
+
+def _families(service: Object) -> tuple[str, ...]:
+    return tuple(spec_of(service).get("ipFamilies") or ("IPv4",))
+
+
+def _address(pod: Object, family: str) -> str:
+    """The pod's address in a family; empty if it has none there."""
+    status = status_of(pod)
+    every = [entry["ip"] for entry in status.get("podIPs") or ()] or [status["podIP"]]
+    return next((one for one in every if f"IPv{ip_address(one).version}" == family), "")
 
 
 def _selected(view: View, service: Object) -> list[Object]:
@@ -93,28 +108,27 @@ def _target_port(port: Mapping[str, Any], pod: Object) -> int | None:
     return None
 
 
-def _slice_changes(view: View, service: Object, groups: Mapping[Ports, list[Object]]) -> tuple[Change, ...]:
+def _slice_changes(
+    view: View, service: Object, groups: Mapping[Ports, list[Object]], family: str
+) -> tuple[Change, ...]:
+    """A family's slices; there are none of a family in which the service has no addresses."""
     present = [
         item
         for item in view.list(ENDPOINT_SLICES, namespace_of(service))
         if labels_of(item).get(SERVICE_NAME) == name_of(service)
         and labels_of(item).get(MANAGED_BY) == MANAGER
+        and item["addressType"] == family
         and not is_deleting(item)
     ]
-    wanted = [
-        {
-            "ports": [_slice_port(port) for port in ports],
-            "endpoints": [_endpoint(service, pod) for pod in pods[start : start + MOST_IN_A_SLICE]],
-        }
-        for ports, pods in sorted(groups.items())
-        for start in range(0, len(pods), MOST_IN_A_SLICE)
-    ] or [{"ports": [], "endpoints": []}]
+    wanted = _slice_contents(service, groups, family) if family in _families(service) else []
     present.sort(key=name_of)
     changes: list[Change] = []
     for content, item in zip(wanted, present, strict=False):
         if any((item.get(name) or []) != value for name, value in content.items()):
             changes.append(Patch(ENDPOINT_SLICES, namespace_of(item), name_of(item), dict(content)))
-    changes += [Create(ENDPOINT_SLICES, _slice(service, content)) for content in wanted[len(present) :]]
+    changes += [
+        Create(ENDPOINT_SLICES, _slice(service, family, content)) for content in wanted[len(present) :]
+    ]
     changes += [
         Remove(ENDPOINT_SLICES, namespace_of(item), name_of(item), uid_of(item))
         for item in present[len(wanted) :]
@@ -122,7 +136,23 @@ def _slice_changes(view: View, service: Object, groups: Mapping[Ports, list[Obje
     return tuple(changes)
 
 
-def _slice(service: Object, content: dict[str, Any]) -> Object:
+def _slice_contents(
+    service: Object, groups: Mapping[Ports, list[Object]], family: str
+) -> list[dict[str, Any]]:
+    contents: list[dict[str, Any]] = []
+    for ports, pods in sorted(groups.items()):
+        endpoints = [_endpoint(service, pod, address) for pod in pods if (address := _address(pod, family))]
+        contents += [
+            {
+                "ports": [_slice_port(port) for port in ports],
+                "endpoints": endpoints[start : start + MOST_IN_A_SLICE],
+            }
+            for start in range(0, len(endpoints), MOST_IN_A_SLICE)
+        ]
+    return contents or [{"ports": [], "endpoints": []}]
+
+
+def _slice(service: Object, family: str, content: dict[str, Any]) -> Object:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -132,7 +162,7 @@ def _slice(service: Object, content: dict[str, Any]) -> Object:
             "labels": _labels(service) | {SERVICE_NAME: name_of(service), MANAGED_BY: MANAGER},
             "ownerReferences": [owner_reference(service)],
         },
-        "addressType": "IPv4",
+        "addressType": family,
         **content,
     }
 
@@ -148,10 +178,10 @@ def _slice_port(port: tuple[str, int, str, str]) -> Object:
     return named | ({"appProtocol": application} if application else {})
 
 
-def _endpoint(service: Object, pod: Object) -> Object:
+def _endpoint(service: Object, pod: Object, address: str) -> Object:
     serving = is_ready(pod) or _publishes_all(service)
     endpoint: Object = {
-        "addresses": [status_of(pod)["podIP"]],
+        "addresses": [address],
         "conditions": {
             "ready": serving and (not is_deleting(pod) or _publishes_all(service)),
             "serving": serving,
@@ -180,12 +210,13 @@ def _hostname(service: Object, pod: Object) -> str:
 
 
 def _endpoints_changes(
-    view: View, service: Object, groups: Mapping[Ports, list[Object]]
+    view: View, service: Object, groups: Mapping[Ports, list[Object]], family: str
 ) -> tuple[Change, ...]:
+    """Endpoints know one family only, the service's first."""
     subsets = [
         subset
         for ports, pods in sorted(groups.items())
-        if (subset := _subset(service, ports, pods)) is not None
+        if (subset := _subset(service, ports, pods, family)) is not None
     ]
     present = view.get(ENDPOINTS, namespace_of(service), name_of(service))
     if present is None:
@@ -197,13 +228,14 @@ def _endpoints_changes(
     return (Patch(ENDPOINTS, namespace_of(service), name_of(service), {"subsets": subsets}),)
 
 
-def _subset(service: Object, ports: Ports, pods: Iterable[Object]) -> Object | None:
+def _subset(service: Object, ports: Ports, pods: Iterable[Object], family: str) -> Object | None:
     lists: dict[str, list[Object]] = {"addresses": [], "notReadyAddresses": []}
     for pod in pods:
-        if is_deleting(pod) and not _publishes_all(service):
+        own = _address(pod, family)
+        if not own or (is_deleting(pod) and not _publishes_all(service)):
             continue
         ready = is_ready(pod) or _publishes_all(service)
-        address: Object = {"ip": status_of(pod)["podIP"], "targetRef": _target_reference(pod)}
+        address: Object = {"ip": own, "targetRef": _target_reference(pod)}
         if _hostname(service, pod):
             address["hostname"] = _hostname(service, pod)
         if spec_of(pod).get("nodeName"):

@@ -26,11 +26,15 @@ class AddressPlan(msgspec.Struct, frozen=True):
     nodes_v4: IPv4Network = IPv4Network("172.30.0.0/24")
     nodes_v6: IPv6Network = IPv6Network("fd00:172:30::/120")
     services_v4: IPv4Network = IPv4Network("10.96.0.0/12")
+    services_v6: IPv6Network = IPv6Network("fd00:10:96::/112")
     dns: IPv4Address = IPv4Address("10.96.0.10")
 
     def networks(self, version: int) -> tuple[IPv4Network | IPv6Network, ...]:
         """The cluster's own networks of an address family, 4 or 6."""
-        every = (self.pods_v4, self.nodes_v4, self.services_v4, self.pods_v6, self.nodes_v6)
+        every = (
+            *(self.pods_v4, self.nodes_v4, self.services_v4),
+            *(self.pods_v6, self.nodes_v6, self.services_v6),
+        )
         return tuple(network for network in every if network.version == version)
 
     def keeps(self, address: IPv4Address | IPv6Address) -> bool:

@@ -32,6 +32,7 @@ def node_script(plan: AddressPlan, node_count: int) -> str:
     first = plan.node(0)
     lines.append(f"address add {plan.dns}/32 dev node0")
     lines.append(f"route add {plan.services_v4} dev node0 src {first.v4}")
+    lines.append(f"route add {plan.services_v6} dev node0 src {first.v6}")
     return "\n".join(lines) + "\n"
 
 
