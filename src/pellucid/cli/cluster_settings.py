@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.cli.command import CommandFailed, UsageFailed
+from pellucid.cli.go_flags import FALSE_WORDS, TRUE_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pellucid.localkube.types.release import Release
 
 OUTSIDE_VARIABLE = "PELLUCID_CLUSTER_OUTSIDE"
+UPLINK_VARIABLE = "PELLUCID_CLUSTER_UPLINK"
 _REGISTRY = re.compile(r"([a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?")
 _DURATION = re.compile(r"0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
 
@@ -54,7 +56,7 @@ def cluster_settings(flags: FlagValues, environment: Mapping[str, str], stdin: T
         release=_release(flags) or config.release or default.release,
         api_port=config.api_port,
         pod_network=str(config.pod_network or default.pod_network),
-        uplink=flags.boolean("uplink"),
+        uplink=_uplink(flags, environment),
         outside=outside,
         insecure_registries=_insecure_registries(flags),
     )
@@ -74,6 +76,17 @@ def _config(file: str, stdin: TextIO) -> KindConfig:
         raise CommandFailed(f"ERROR: failed to create cluster: {file}: {error.strerror}") from None
     except (InvalidKindConfig, UnicodeDecodeError) as error:
         raise CommandFailed(f"ERROR: failed to create cluster: {file}: {error}") from None
+
+
+def _uplink(flags: FlagValues, environment: Mapping[str, str]) -> bool:
+    said = environment.get(UPLINK_VARIABLE, "")
+    if flags.given("uplink") or not said:
+        return flags.boolean("uplink")
+    if said not in TRUE_WORDS | FALSE_WORDS:
+        raise CommandFailed(
+            f"ERROR: failed to create cluster: ${UPLINK_VARIABLE}: {said!r} is neither 1 nor 0"
+        )
+    return said in TRUE_WORDS
 
 
 def _insecure_registries(flags: FlagValues) -> tuple[str, ...]:

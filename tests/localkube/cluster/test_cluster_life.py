@@ -21,6 +21,8 @@ from pellucid.localkube.cluster.holding import held
 from pellucid.localkube.cluster.life import Clusters
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import running_server
+from tests.localkube.images.registry import Registry, served
+from tests.localkube.images.shell_image import HELLO, SHELL
 
 KUBECTL = shutil.which("kubectl") or ""
 pytestmark = [
@@ -224,6 +226,30 @@ def test_a_name_that_cannot_be_outside_makes_no_cluster(machine: Machine) -> Non
     said = machine.cluster("create", "-name", "one", "-outside", "web=10.244.0.1", fails=True)
     assert "10.244.0.1 is not outside the cluster" in said
     assert machine.cluster("list") == ""
+
+
+@pytest.mark.parametrize("by", ["flag", "environment"])
+def test_an_uplink_leads_out_by_the_host_whose_rules_stay_as_they_were(machine: Machine, by: str) -> None:
+    before = firewall()
+    with served(Registry()) as registry:
+        registry.add_image("app:1", SHELL, settings=HELLO)
+        port = registry.address.rpartition(":")[2]
+        if by == "flag":
+            machine.cluster("create", "-name", "open", "-uplink")
+        else:
+            machine.run(machine.kind(), "create", "cluster", "--name", "open", PELLUCID_CLUSTER_UPLINK="1")
+        assert firewall() == before
+        machine.kubectl("run", "p", f"--image=localhost:{port}/app:1", "--restart=Never")
+        machine.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/p", "--timeout=30s")
+        assert machine.kubectl("logs", "p").startswith("hello")
+        machine.cluster("delete", "-name", "open")
+    assert firewall() == before
+
+
+def firewall() -> list[str]:
+    """The host's rules, less their counters."""
+    done = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if not line.startswith(("#", ":"))]
 
 
 def test_a_file_of_images_with_a_mistake_makes_no_cluster(machine: Machine) -> None:

@@ -6,8 +6,6 @@ import asyncio
 import base64
 import json
 import os
-import shutil
-import subprocess
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,24 +17,13 @@ import pytest
 from pellucid.localkube.images.registries import Registries
 from pellucid.localkube.outside.host_network import HostNetwork
 from pellucid.localkube.types.kinds import EVENTS, PODS, SECRETS
-from tests.localkube.images.registry import PASSWORD, USER, Registry, packed, served, tar_of
+from tests.localkube.images.registry import PASSWORD, USER, Registry, served
+from tests.localkube.images.shell_image import HELLO, SHELL
 from tests.localkube.node.one_node import Node, api_objects, kubelet_on, own_network
 
 pytestmark = pytest.mark.root
 PORT = 5000
 IMAGE = f"localhost:{PORT}/app:1"
-
-
-def shell_layer() -> bytes:
-    """A root with nothing but a shell and what it needs."""
-    program = shutil.which("dash") or "/bin/sh"
-    needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout.split()
-    files = {"bin/sh": program, **{word.lstrip("/"): word for word in needed if word.startswith("/")}}
-    return tar_of({name: Path(path).read_bytes() for name, path in files.items()})
-
-
-SHELL = packed(shell_layer(), "gzip")
-HELLO = {"Entrypoint": ["/bin/sh", "-c"], "Cmd": ["echo hello from $0"], "Env": ["PATH=/bin"]}
 
 
 @asynccontextmanager

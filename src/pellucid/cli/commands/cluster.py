@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.cluster_settings import OUTSIDE_VARIABLE, cluster_settings
+from pellucid.cli.cluster_settings import OUTSIDE_VARIABLE, UPLINK_VARIABLE, cluster_settings
 from pellucid.cli.command import Command, CommandFailed, Invocation, UsageFailed
 from pellucid.cli.go_flags import Flag
 
@@ -184,7 +184,8 @@ CREATE = Command(
         Flag("images", "A JSON file of further images; see `cluster load`.", placeholder="file"),
         Flag(
             "uplink",
-            "Lend the cluster this machine's way out: TCP connections, and names by its resolver.",
+            "Lend the cluster this machine's way out: TCP connections, and names by its resolver. "
+            f"Default: ${UPLINK_VARIABLE}.",
             kind="boolean",
         ),
         Flag(

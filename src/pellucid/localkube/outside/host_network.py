@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 _CLONE_NEWNET = 0x40000000
-_THREADS = 4
+_BLOCKING = 4
 _T = TypeVar("_T")
 
 
@@ -24,11 +24,13 @@ class HostNetwork:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._threads = ThreadPoolExecutor(_THREADS, "host-network", initializer=self._enter)
+        # Who wants a socket must not wait for somebody's long transfer.
+        self._quick = ThreadPoolExecutor(1, "host-sockets", initializer=self._enter)
+        self._blocking = ThreadPoolExecutor(_BLOCKING, "host-network", initializer=self._enter)
 
     async def call(self, action: Callable[[], _T]) -> _T:
         """Run something in a thread that is in the host's network namespace; it may block."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, action)
+        return await asyncio.get_running_loop().run_in_executor(self._blocking, action)
 
     async def socket(self, family: int, kind: socket.SocketKind) -> socket.socket:
         """A new non-blocking socket. Raises OSError."""
@@ -38,11 +40,22 @@ class HostNetwork:
             made.setblocking(False)
             return made
 
-        return await self.call(make)
+        return await asyncio.get_running_loop().run_in_executor(self._quick, make)
+
+    async def reaches(self, address: str) -> bool:
+        """Whether the host has a route to an address; nothing is sent."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            with await self.socket(family, socket.SOCK_DGRAM) as asking:
+                asking.connect((address, 9))
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Make no more sockets; those that were made go on."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._quick, self._blocking):
+            threads.shutdown(wait=False, cancel_futures=True)
         os.close(self._descriptor)
 
     def _enter(self) -> None:

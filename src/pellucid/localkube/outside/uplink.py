@@ -24,6 +24,7 @@ _PIECE = 1 << 16
 _DIAL_WITHIN_S = 10.0
 _MOST_CONNECTIONS = 2048
 _SO_ORIGINAL_DST = 80
+_SOMEWHERE_V6 = "2000::1"
 
 
 def uplink_rules(
@@ -58,7 +59,7 @@ class Uplink:
         self._plan = plan
         self._joined: set[asyncio.Task[None]] = set()
         self.ports: dict[int, int] = {}
-        """IP version to the port of the first node where it listens."""
+        """IP version to the port of the first node where it listens; without 6 if the host has no IPv6."""
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -67,6 +68,8 @@ class Uplink:
         servers = []
         try:
             for version, address in ((4, node.v4), (6, node.v6)):
+                if version == 6 and not await self._network.reaches(_SOMEWHERE_V6):
+                    continue
                 # Packets of the node itself must have a route before rules can send them elsewhere.
                 route = f"-{version} route add default dev node0 src {address}"
                 await run_network_command(("ip", *route.split()), "")
