@@ -41,10 +41,11 @@ DOORS: dict[str, set[str]] = {
     "dataplane": {"model"},
     "kube": {"model", "dataplane"},
     "localkube": LOG,
+    "helm": set(),
     "ui": set(),
     "agent": SERVER_ROOMS | {"health", "ui"},
     "demo": {"model", "dataplane"},
-    "cli": SERVER_ROOMS | {"health", "agent", "dataplane", "kube", "localkube", "ui", "demo"},
+    "cli": SERVER_ROOMS | {"health", "agent", "dataplane", "kube", "localkube", "helm", "ui", "demo"},
     "__main__": {"cli"},
 }
 """Room -> the rooms, or modules, it may import. Its own are always open to it."""

@@ -2,7 +2,7 @@
 
 `command_table` names every command, `dispatching` finds and runs one, `commands/` holds them by family.
 Reached through a link named `consul`, the same commands answer to that name; one named `kind` takes
-kind's words for `cluster`.
+kind's words for `cluster`, one named `helm` is the command `helm`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         except KindUsageError as error:
             sys.stderr.write(f"ERROR: {error}\n")
             return 1
+    if os.path.basename(sys.argv[0]) == "helm":
+        words = ["helm", *words]
     colour = sys.stdout.isatty() and sys.stderr.isatty() and "NO_COLOR" not in os.environ
     terminal = Terminal(sys.stdin, sys.stdout, sys.stderr, colour)
     try:

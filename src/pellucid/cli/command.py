@@ -68,6 +68,7 @@ class Command:
     takes_namespace: also -namespace.
     flag_error_code: exit code of a bad flag.
     runs_program: words after the first argument belong to another program, so a `-h` there is not ours.
+    own_grammar: every word after its name is an argument, flags and `-h` too; the command reads them itself.
     """
 
     usage: str
@@ -79,6 +80,7 @@ class Command:
     takes_namespace: bool = False
     flag_error_code: int = 1
     runs_program: bool = False
+    own_grammar: bool = False
 
     def all_flags(self) -> tuple[Flag, ...]:
         """The command's own flags and the shared ones it accepts."""

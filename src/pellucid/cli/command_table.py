@@ -92,6 +92,7 @@ TABLE: dict[str, Entry | Group] = {
     "force-leave": Entry(
         "membership", "FORCE_LEAVE", "Forces a member of the cluster to enter the left state"
     ),
+    "helm": Entry("helm", "HELM", "Installs and manages Helm charts"),
     "info": Entry("operation", "INFO", "Shows what an agent reports about itself"),
     "intention": Group(
         "Interact with service intentions",

@@ -38,6 +38,8 @@ def dispatch(program: str, words: Sequence[str], environment: Mapping[str, str],
         (terminal.stdout if asked else terminal.stderr).write(_group_help(program, name, entry) + "\n")
         return 0 if asked else 1
     command = _command(name)
+    if command.own_grammar and not before:
+        return _run(program, command, ["--", *arguments], environment, terminal)
     if asked_for_help or (not command.runs_program and _asks_for_help(arguments)):
         terminal.stdout.write(_command_help(program, command) + "\n")
         return 0
