@@ -329,3 +329,15 @@ async def test_mounts_of_a_container_never_reach_the_node(node: Node) -> None:
     pod = await node.until("a", lambda pod: pod["status"].get("containerStatuses") and "waiting" in state(pod)
                            and state(pod)["waiting"]["reason"] == "CreateContainerConfigError")  # fmt: skip
     assert "Bidirectional of /v is not supported" in state(pod)["waiting"]["message"]
+
+
+async def test_a_ready_pod_that_was_given_up_while_its_node_was_silent_is_ready_again(node: Node) -> None:
+    await node.create("a", shell("sleep infinity"))
+    pod = await node.until(
+        "a", lambda pod: "conditions" in pod["status"] and condition(pod, "Ready") == "True"
+    )
+    given_up = [{**one, "status": "False"} for one in pod["status"]["conditions"]]
+    patch = {"status": {"conditions": given_up}}
+    changed = await node.resources.patch(PODS, "default", "a", patch, subresource="status")
+    assert condition(changed, "Ready") == "False"
+    await node.until("a", lambda pod: condition(pod, "Ready") == "True")

@@ -33,7 +33,7 @@ from pellucid.localkube.controllers.reading import (
     uid_of,
 )
 from pellucid.localkube.controllers.revisions import REVISION_LABEL, history
-from pellucid.localkube.controllers.scheduler import node_takes
+from pellucid.localkube.controllers.scheduler import node_keeps, node_takes
 from pellucid.localkube.controllers.view import View
 from pellucid.localkube.types.kinds import DAEMON_SETS, NODES, PODS
 
@@ -57,9 +57,11 @@ def reconcile(view: View, key: Key, now: datetime) -> Plan:
         return Plan(adopted)
     pods = view.controlled(PODS, daemon_set)
     kept = history(view, daemon_set, [labels_of(pod).get(REVISION_LABEL, "") for pod in pods])
-    nodes = [node for node in view.list(NODES) if node_takes(_pod(daemon_set, kept.digest), node)]
+    wanted_pod = _pod(daemon_set, kept.digest)
+    nodes = [node for node in view.list(NODES) if node_takes(wanted_pod, node)]
+    keeping = {name_of(node) for node in view.list(NODES) if node_keeps(wanted_pod, node)}
     by_node = _by_node(pods)
-    changes = [*kept.changes, *_placed(daemon_set, kept.digest, nodes, by_node)]
+    changes = [*kept.changes, *_placed(daemon_set, kept.digest, nodes, keeping, by_node)]
     if len(changes) == len(kept.changes):
         changes += _rolled(daemon_set, kept.digest, nodes, by_node, now)
     changes += _status_change(daemon_set, kept.digest, nodes, by_node, now)
@@ -88,8 +90,13 @@ def _node_of(pod: Object) -> str:
 
 
 def _placed(
-    daemon_set: Object, digest: str, nodes: Sequence[Object], by_node: dict[str, list[Object]]
+    daemon_set: Object,
+    digest: str,
+    nodes: Sequence[Object],
+    keeping: set[str],
+    by_node: dict[str, list[Object]],
 ) -> list[Change]:
+    """A pod for each of `nodes`, and none where it may not even stay: not in `keeping`."""
     wanted = {name_of(node) for node in nodes}
     changes: list[Change] = []
     for name in sorted(wanted):
@@ -102,7 +109,7 @@ def _placed(
         surplus = [pod for pod in active if phase(pod) != "Failed"][1:]
         changes += _removed(daemon_set, [*failed, *surplus])
     for name, pods in by_node.items():
-        if name not in wanted:
+        if name not in keeping:
             changes += _removed(daemon_set, [pod for pod in pods if not is_deleting(pod)])
     return changes
 

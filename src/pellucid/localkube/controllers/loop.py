@@ -220,6 +220,7 @@ class Loop:
                 change.namespace,
                 change.name,
                 propagation=change.propagation,
+                grace_seconds=change.grace_seconds,
                 uid=change.uid,
             )
         except ApiError as error:

@@ -73,6 +73,7 @@ class Remove:
     name: str
     uid: str = ""
     propagation: str = "Background"
+    grace_seconds: int | None = None
     unless: tuple[Reference, ...] = ()
 
 

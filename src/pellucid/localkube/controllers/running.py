@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pellucid.localkube.controllers.job import JOB_CONTROLLER
 from pellucid.localkube.controllers.load_balancer import LOAD_BALANCER_CONTROLLER
 from pellucid.localkube.controllers.loop import Loop
 from pellucid.localkube.controllers.namespace import NAMESPACE_CONTROLLER
+from pellucid.localkube.controllers.node_lifecycle import node_lifecycle_controller
 from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
 from pellucid.localkube.controllers.scheduler import SCHEDULER_CONTROLLER
 from pellucid.localkube.controllers.serviceaccount import service_account_controller
@@ -25,17 +27,20 @@ from pellucid.localkube.controllers.volumes import VOLUME_CONTROLLER, claim_cont
 from pellucid.localkube.types.kinds import BUILT_IN, Resource
 
 
-def controllers(authority: str, volumes: Path, issue: IssueToken) -> tuple[Controller, ...]:
+def controllers(
+    authority: str, volumes: Path, issue: IssueToken, started_at: datetime
+) -> tuple[Controller, ...]:
     """Every controller.
 
     authority: the cluster's CA certificate (PEM), given to each namespace. volumes: where claims get theirs.
-    issue: makes a service account's lasting token.
+    issue: makes a service account's lasting token. started_at: since when controllers run.
     """
     return (
         NAMESPACE_CONTROLLER,
         service_account_controller(authority),
         token_secret_controller(authority, issue),
         SCHEDULER_CONTROLLER,
+        node_lifecycle_controller(started_at),
         REPLICA_SET_CONTROLLER,
         DEPLOYMENT_CONTROLLER,
         DAEMON_SET_CONTROLLER,
@@ -56,6 +61,13 @@ def followed() -> tuple[Resource, ...]:
     return tuple(kept.values())
 
 
-async def run_controllers(resources: Resources, authority: str, volumes: Path, issue: IssueToken) -> None:
+async def run_controllers(
+    resources: Resources,
+    authority: str,
+    volumes: Path,
+    issue: IssueToken,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
     """Run them until cancelled."""
-    await Loop(resources, controllers(authority, volumes, issue), followed(), lambda: datetime.now(UTC)).run()
+    running = controllers(authority, volumes, issue, clock())
+    await Loop(resources, running, followed(), clock).run()

@@ -30,6 +30,7 @@ from pellucid.localkube.types.kinds import NODES, PODS
 
 SCHEDULER = "default-scheduler"
 PODS_PER_NODE = 110
+"""Where the node does not say how many it takes."""
 
 
 def reconcile(view: View, key: Key, now: datetime) -> Plan:
@@ -71,14 +72,14 @@ def objection(pod: Object, node: Object, present: Iterable[Object]) -> str | Non
     present = list(present)
     if (condition(node, "Ready") or {}).get("status") != "True":
         return "node(s) were not ready"
-    taint = _untolerated(pod, node)
-    if spec_of(node).get("unschedulable") and taint is None and not _tolerates_unschedulable(pod):
+    if spec_of(node).get("unschedulable") and not _tolerates_unschedulable(pod):
         return "node(s) were unschedulable"
-    if taint is not None:
+    if (taint := _untolerated(pod, node)) is not None:
         return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
     if not _selected(pod, node):
         return "node(s) didn't match Pod's node affinity/selector"
-    if len(present) >= PODS_PER_NODE:
+    allocatable = status_of(node).get("allocatable") or {}
+    if len(present) >= int(allocatable.get("pods", PODS_PER_NODE)):
         return "Too many pods"
     if _host_ports(pod) & set().union(*(_host_ports(other) for other in present)):
         return "node(s) didn't have free ports for the requested pod ports"
@@ -92,10 +93,17 @@ def node_takes(pod: Object, node: Object) -> bool:
     return _untolerated(pod, node) is None and _selected(pod, node)
 
 
-def _untolerated(pod: Object, node: Object) -> Mapping[str, Any] | None:
+def node_keeps(pod: Object, node: Object) -> bool:
+    """Whether `pod` may go on running on `node` once it is there: only NoExecute taints drive it away."""
+    return _untolerated(pod, node, ("NoExecute",)) is None and _selected(pod, node)
+
+
+def _untolerated(
+    pod: Object, node: Object, effects: tuple[str, ...] = ("NoSchedule", "NoExecute")
+) -> Mapping[str, Any] | None:
     tolerations = spec_of(pod).get("tolerations") or ()
     for taint in spec_of(node).get("taints") or ():
-        if taint.get("effect") in ("NoSchedule", "NoExecute") and not any(
+        if taint.get("effect") in effects and not any(
             tolerates(toleration, taint) for toleration in tolerations
         ):
             return dict(taint)

@@ -27,7 +27,7 @@ def machine_capacity() -> dict[str, str]:
         "cpu": str(os.cpu_count() or 1),
         "memory": f"{pages}Ki",
         "ephemeral-storage": f"{files.f_blocks * files.f_frsize // 1024}Ki",
-        "pods": "110",
+        "pods": "250",
         "hugepages-2Mi": "0",
     }
 

@@ -91,12 +91,16 @@ class PodWorker:
         self._background: set[asyncio.Task[None]] = set()
         self._finished = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
         self._told: Object = {}
+        self._conditions: list[Object] | None = None
+        """As they were when the status was last told: others change them too."""
         self._removed = False
 
     # What others do to it
 
     def update(self, pod: Object) -> None:
         """The pod changed in the API; where it is being ended, perhaps with less grace than before."""
+        if _version(pod) < _version(self.pod):
+            return
         self.pod = pod
         if self._leaving:
             self._stopping.hurry(self._grace())
@@ -456,14 +460,15 @@ class PodWorker:
             finished=over,
             cut_short=self._cut_short,
         )
-        if status == self._told or self._removed:
+        in_doubt = self.pod.get("status", {}).get("conditions") != self._conditions
+        if self._removed or (status == self._told and not in_doubt):
             return
         metadata = self.pod["metadata"]
         try:
             self.pod = await self._parts.resources.patch(
                 PODS, metadata["namespace"], metadata["name"], {"status": status}, subresource="status"
             )
-            self._told = status
+            self._told, self._conditions = status, self.pod.get("status", {}).get("conditions")
         except ApiError as problem:
             if problem.code != 404:
                 raise
@@ -501,6 +506,10 @@ class PodWorker:
         inits = self.pod["spec"].get("initContainers") or ()
         kind = "initContainers" if any(one["name"] == name for one in inits) else "containers"
         return f"spec.{kind}{{{name}}}"
+
+
+def _version(pod: Object) -> int:
+    return int(pod["metadata"].get("resourceVersion") or 0)
 
 
 def _duration(seconds: int) -> str:
