@@ -1,0 +1,167 @@
+"""`k8s inject-connect`: the injector and the endpoints controller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pellucid.cli.command import Command, CommandFailed, Invocation
+from pellucid.cli.go_flags import FALSE_WORDS, TRUE_WORDS, Flag, FlagValues
+
+if TYPE_CHECKING:
+    from pellucid.kube.inject_connect import InjectConnectSettings
+    from pellucid.kube.injector.settings import InjectorSettings
+
+NATIVE_SINCE = (1, 29)
+"""The first Kubernetes release that has native sidecars switched on."""
+QUANTITIES = ("requests", "limits")
+RESOURCES = ("cpu", "memory")
+
+
+def _run(invocation: Invocation) -> int:
+    import asyncio
+    import logging
+
+    level = logging.getLevelName(invocation.flags.text("log-level").upper())
+    if not isinstance(level, int):
+        raise CommandFailed(f"==> -log-level: {invocation.flags.text('log-level')!r} is no log level")
+    logging.basicConfig(level=level, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    return asyncio.run(_inject(invocation))
+
+
+async def _inject(invocation: Invocation) -> int:
+    from pellucid.kube.inject_connect import inject_connect
+
+    return await inject_connect(await _settings(invocation))
+
+
+async def _settings(invocation: Invocation) -> InjectConnectSettings:
+    from pellucid.kube.inject_connect import InjectConnectSettings
+    from pellucid.kube.injector.webhook_trust import WebhookObjects
+    from pellucid.kube.leader_election import Candidate
+    from pellucid.kube.server_client import ServerAddress
+
+    flags, environment = invocation.flags, invocation.environment
+    namespace = environment.get("POD_NAMESPACE", "default")
+    host, _, port = flags.text("listen").rpartition(":")
+    if not port.isdigit():
+        raise CommandFailed(f"==> -listen: {flags.text('listen')!r} is no address; write it as :8080")
+    authority = Path(flags.text("server-ca-file"))
+    return InjectConnectSettings(
+        host=host,
+        port=int(port),
+        injector=_injector(flags, native=await _native(flags)),
+        authority_file=authority,
+        webhook=WebhookObjects(
+            namespace,
+            flags.text("webhook-configuration"),
+            flags.text("webhook-service"),
+            flags.text("webhook-secret"),
+        ),
+        candidate=Candidate(environment.get("POD_NAME", "injector"), namespace, flags.text("leader-lease")),
+        server=ServerAddress(flags.text("http-addr"), authority, Path(flags.text("token-file"))),
+    )
+
+
+def _injector(flags: FlagValues, *, native: bool) -> InjectorSettings:
+    from pellucid.kube.injector.settings import InjectorSettings, MetricsDefaults
+
+    return InjectorSettings(
+        image=flags.text("image"),
+        http_address=flags.text("http-addr"),
+        grpc_address=flags.text("grpc-addr"),
+        server_authority="",
+        token_audience=flags.text("token-audience"),
+        inject_by_default=flags.boolean("default-inject"),
+        transparent_by_default=flags.boolean("default-enable-transparent-proxy"),
+        overwrite_probes=flags.boolean("transparent-proxy-default-overwrite-probes"),
+        native_sidecars=native,
+        allow_namespaces=frozenset(flags.list("allow-k8s-namespace")),
+        deny_namespaces=frozenset(flags.list("deny-k8s-namespace")),
+        envoy_extra_args=flags.text("envoy-extra-args"),
+        metrics=MetricsDefaults(
+            enabled=flags.boolean("default-enable-metrics"),
+            merging=flags.boolean("default-enable-metrics-merging"),
+            merged_port=flags.integer("default-merged-metrics-port"),
+            scrape_port=flags.integer("default-prometheus-scrape-port"),
+            scrape_path=flags.text("default-prometheus-scrape-path"),
+        ),
+        sidecar_resources=_resources(flags, "default-sidecar-proxy"),
+        init_resources=_resources(flags, "init-container"),
+    )
+
+
+def _resources(flags: FlagValues, prefix: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for kind in QUANTITIES:
+        for resource in RESOURCES:
+            if text := flags.text(f"{prefix}-{resource}-{kind.removesuffix('s')}"):
+                found.setdefault(kind, {})[resource] = text
+    return found
+
+
+async def _native(flags: FlagValues) -> bool:
+    """Whether sidecars are native: as told, or as the cluster's release has them."""
+    told = flags.text("native-sidecars")
+    if told in TRUE_WORDS or told in FALSE_WORDS:
+        return told in TRUE_WORDS
+    from pellucid.kube.cluster_version import cluster_version
+
+    return await cluster_version() >= NATIVE_SINCE
+
+
+def _resource_flags(prefix: str, whose: str) -> tuple[Flag, ...]:
+    return tuple(
+        Flag(
+            f"{prefix}-{resource}-{kind.removesuffix('s')}",
+            f"{whose} {resource} {kind}.",
+            placeholder="quantity",
+        )
+        for kind in QUANTITIES
+        for resource in RESOURCES
+    )
+
+
+INJECT_CONNECT = Command(
+    usage="k8s inject-connect [options]",
+    about=(
+        "Runs in a deployment of the Helm chart: the webhook that gives pods their sidecar, and the "
+        "controller that registers pods of the mesh in the catalog."
+    ),
+    run=_run,
+    flags=(
+        Flag("listen", "Where the webhook listens.", default=":8080", placeholder="address"),
+        Flag("webhook-configuration", "The webhook configuration to keep trusting us.", placeholder="name"),
+        Flag("webhook-service", "The Service in front of us.", placeholder="name"),
+        Flag("webhook-secret", "The Secret that holds the webhook's authority.", placeholder="name"),
+        Flag("leader-lease", "The Lease by which one of us leads.", placeholder="name"),
+        Flag("image", "The image of sidecars.", placeholder="image"),
+        Flag("http-addr", "The mesh server's HTTPS address.", placeholder="url"),
+        Flag("grpc-addr", "The mesh server's xDS address.", placeholder="address"),
+        Flag("server-ca-file", "The authority of the mesh server.", placeholder="file"),
+        Flag("token-file", "Our token for the mesh server.", placeholder="file"),
+        Flag("token-audience", "The audience of pods' tokens.", placeholder="audience"),
+        Flag("default-inject", "Inject pods that do not say.", "boolean"),
+        Flag("default-enable-transparent-proxy", "Redirect pods that do not say.", "boolean", True),
+        Flag(
+            "transparent-proxy-default-overwrite-probes",
+            "Rewrite probes of redirected pods.",
+            "boolean",
+            default=True,
+        ),
+        Flag("native-sidecars", "auto, true or false.", default="auto", placeholder="when"),
+        Flag("allow-k8s-namespace", "A namespace in which to inject; repeatable, * for all.", "list"),
+        Flag("deny-k8s-namespace", "A namespace in which not to; repeatable.", "list"),
+        Flag("envoy-extra-args", "Further arguments for every Envoy."),
+        Flag("default-enable-metrics", "Offer metrics where a pod does not say.", "boolean"),
+        Flag("default-enable-metrics-merging", "Merge the application's into them.", "boolean"),
+        Flag("default-merged-metrics-port", "Where they are merged.", "integer", default=20100),
+        Flag("default-prometheus-scrape-port", "Where they are scraped.", "integer", default=20200),
+        Flag("default-prometheus-scrape-path", "Under which path.", default="/metrics"),
+        Flag("log-level", "debug, info, warning or error.", default="info", placeholder="level"),
+        *_resource_flags("default-sidecar-proxy", "Sidecars'"),
+        *_resource_flags("init-container", "Init containers'"),
+    ),
+    takes_client=False,
+)

@@ -1,0 +1,103 @@
+"""The injector's process: the webhook on every replica, the endpoints controller on the one that leads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+from lightkube import AsyncClient
+from lightkube.resources.core_v1 import Namespace
+
+from pellucid.kube.controllers import endpoints
+from pellucid.kube.injector import web_server
+from pellucid.kube.injector.settings import InjectorSettings
+from pellucid.kube.injector.webhook_trust import WebhookObjects, WebhookTrust
+from pellucid.kube.leader_election import Candidate, LeaderElection
+from pellucid.kube.server_client import ServerAddress
+
+WITHDRAWN_S = 3.0
+"""How long the webhook still answers after it was told to stop: until nobody is sent here any more."""
+
+log = structlog.get_logger("pellucid.kube.injector")
+
+
+class InjectConnectSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """host: empty listens on every address. authority_file: the server's authority, as it is mounted."""
+
+    host: str
+    port: int
+    injector: InjectorSettings
+    authority_file: Path
+    webhook: WebhookObjects
+    candidate: Candidate
+    server: ServerAddress
+
+
+async def inject_connect(settings: InjectConnectSettings) -> int:
+    """Until told to stop; the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    client = AsyncClient()
+    trust = WebhookTrust(client, settings.webhook)
+    election = LeaderElection(client, settings.candidate)
+    app = web_server.application(
+        lambda: _with_authority(settings), _namespace_labels(client), lambda: _missing(trust)
+    )
+    closed = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        looking_after = tasks.create_task(trust.run())
+        leading = tasks.create_task(election.run(lambda: _register_pods(client, settings)))
+        serving = tasks.create_task(
+            web_server.serve(app, settings.host, settings.port, trust.context, closed)
+        )
+        await _first_of(stop, serving)
+        leading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await leading
+        await election.release()
+        if not serving.done():
+            await asyncio.sleep(WITHDRAWN_S)
+        closed.set()
+        await serving
+        looking_after.cancel()
+    await client.aclose()
+    return 0
+
+
+async def _register_pods(client: AsyncClient, settings: InjectConnectSettings) -> None:
+    controller = endpoints.ControllerSettings(
+        server=settings.server,
+        metrics_enabled=settings.injector.metrics.enabled,
+        prometheus_scrape_port=settings.injector.metrics.scrape_port,
+    )
+    await endpoints.run(client, controller, asyncio.Event())
+
+
+def _with_authority(settings: InjectConnectSettings) -> InjectorSettings:
+    """The authority is read for each pod: the file follows its config map."""
+    return msgspec.structs.replace(settings.injector, server_authority=settings.authority_file.read_text())
+
+
+def _namespace_labels(client: AsyncClient) -> web_server.NamespaceLabels:
+    async def labels(name: str) -> Mapping[str, str]:
+        namespace = await client.get(Namespace, name)
+        return (namespace.metadata.labels if namespace.metadata else None) or {}
+
+    return labels
+
+
+def _missing(trust: WebhookTrust) -> str:
+    return "" if trust.ready.is_set() else "the API server's trust in the webhook's certificate"
+
+
+async def _first_of(stop: asyncio.Event, serving: asyncio.Task[None]) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()

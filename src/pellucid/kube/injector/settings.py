@@ -1,0 +1,48 @@
+"""What the injector is told when it starts: where the mesh is, and what holds for pods that do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+PROXY_ID = 5995
+"""The user and group of sidecars, whose traffic is not redirected. Source: consul-k8s 0.26."""
+STATUS_PORT = 21000
+DATA_VOLUME = "consul-connect-inject-data"
+TOKEN_VOLUME = "consul-connect-inject-token"  # noqa: S105 - a volume's name
+TOKEN_DIRECTORY = "/var/run/secrets/pellucid"  # noqa: S105 - a path
+
+
+class MetricsDefaults(msgspec.Struct, frozen=True):
+    """Where counters are scraped, for pods that do not say."""
+
+    enabled: bool = False
+    merging: bool = False
+    merged_port: int = 20100
+    scrape_port: int = 20200
+    scrape_path: str = "/metrics"
+
+
+class InjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One injector's settings.
+
+    server_authority: PEM text of what sidecars trust the server by, as it is now. sidecar_resources,
+    init_resources: quantities by `requests`/`limits`, then `cpu`/`memory`.
+    """
+
+    image: str
+    http_address: str
+    grpc_address: str
+    server_authority: str
+    token_audience: str
+    inject_by_default: bool = False
+    transparent_by_default: bool = True
+    overwrite_probes: bool = True
+    native_sidecars: bool = True
+    allow_namespaces: frozenset[str] = frozenset({"*"})
+    deny_namespaces: frozenset[str] = frozenset()
+    envoy_extra_args: str = ""
+    metrics: MetricsDefaults = MetricsDefaults()
+    sidecar_resources: Mapping[str, Mapping[str, str]] = {}
+    init_resources: Mapping[str, Mapping[str, str]] = {}

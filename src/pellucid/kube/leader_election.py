@@ -1,0 +1,141 @@
+"""Which of several injectors registers pods: whoever holds a Lease.
+
+A holder renews it; who cannot renew stops leading before others may take over. Clocks are compared with
+themselves only: another's lease has run out when it has not changed for its duration by our own clock.
+
+Source: Kubernetes docs, "Leases - Leader election"; client-go tools/leaderelection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from lightkube import ApiError, AsyncClient
+from lightkube.models.coordination_v1 import LeaseSpec
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.coordination_v1 import Lease
+
+DURATION_S = 15.0
+RENEW_WITHIN_S = 10.0
+RETRY_S = 2.0
+
+log = structlog.get_logger("pellucid.kube.leader")
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """Who wants to lead, and the Lease that decides."""
+
+    identity: str
+    namespace: str
+    lease: str
+
+
+class LeaderElection:
+    """Runs work while we lead."""
+
+    def __init__(self, client: AsyncClient, candidate: Candidate) -> None:
+        self._client, self._candidate = client, candidate
+        self._seen: tuple[str, datetime | None] = ("", None)
+        self._seen_at = float("-inf")
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Wait until we lead, work, and begin again when we do not any more; until cancelled."""
+        while True:
+            while not await self._tried():  # noqa: ASYNC110 - others change the lease, not we
+                await asyncio.sleep(RETRY_S)
+            log.info("leading", lease=self._candidate.lease)
+            working = asyncio.create_task(work())
+            try:
+                await self._held(working)
+            finally:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+            if working.done() and not working.cancelled() and working.exception():
+                log.error("the work of the leader failed", exc_info=working.exception())
+                await asyncio.sleep(RETRY_S)
+
+    async def release(self) -> None:
+        """Let the next one lead at once."""
+        try:
+            lease = await self._read()
+            if lease is not None and lease.spec and lease.spec.holderIdentity == self._candidate.identity:
+                lease.spec.holderIdentity = ""
+                lease.spec.leaseDurationSeconds = 1
+                await self._client.replace(lease)
+        except Exception as problem:
+            log.warning("the lease was not released", reason=str(problem))
+
+    async def _held(self, working: asyncio.Task[None]) -> None:
+        """Renew until that fails for too long, or the work ends."""
+        renewed_at = self._now()
+        while not working.done():
+            await asyncio.wait((working,), timeout=RETRY_S)
+            if await self._tried():
+                renewed_at = self._now()
+            elif self._now() - renewed_at > RENEW_WITHIN_S:
+                log.warning("not leading any more", lease=self._candidate.lease)
+                return
+
+    async def _tried(self) -> bool:
+        """Take or renew the lease; False if another has it, or nobody can say."""
+        try:
+            return await self._acquired()
+        except ApiError as error:
+            # A conflict is somebody who was quicker.
+            if error.status.code != 409:
+                log.warning("the lease cannot be had", reason=str(error))
+        except Exception as problem:
+            log.warning("the lease cannot be had", reason=str(problem) or type(problem).__name__)
+        return False
+
+    async def _acquired(self) -> bool:
+        now = datetime.now(UTC)
+        lease = await self._read()
+        if lease is None:
+            await self._client.create(self._new(now))
+            return True
+        spec = lease.spec or LeaseSpec()
+        if spec.holderIdentity and spec.holderIdentity != self._candidate.identity:
+            if not self._has_run_out(spec):
+                return False
+            spec.leaseTransitions = (spec.leaseTransitions or 0) + 1
+            spec.acquireTime = now
+        spec.holderIdentity = self._candidate.identity
+        spec.leaseDurationSeconds = int(DURATION_S)
+        spec.renewTime = now
+        lease.spec = spec
+        await self._client.replace(lease)
+        return True
+
+    def _has_run_out(self, spec: LeaseSpec) -> bool:
+        state = (spec.holderIdentity or "", spec.renewTime)
+        if state != self._seen:
+            self._seen, self._seen_at = state, self._now()
+        return self._now() - self._seen_at > (spec.leaseDurationSeconds or DURATION_S)
+
+    async def _read(self) -> Lease | None:
+        try:
+            return await self._client.get(Lease, self._candidate.lease, namespace=self._candidate.namespace)
+        except ApiError as error:
+            if error.status.code == 404:
+                return None
+            raise
+
+    def _new(self, now: datetime) -> Lease:
+        return Lease(
+            metadata=ObjectMeta(name=self._candidate.lease, namespace=self._candidate.namespace),
+            spec=LeaseSpec(
+                holderIdentity=self._candidate.identity,
+                leaseDurationSeconds=int(DURATION_S),
+                acquireTime=now,
+                renewTime=now,
+            ),
+        )
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
