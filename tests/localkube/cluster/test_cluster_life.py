@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -344,6 +345,25 @@ def test_a_creation_that_is_interrupted_leaves_nothing(machine: Machine, number:
     assert not list(Path("/sys/fs/cgroup").glob("**/pellucid-half*"))
 
 
+def test_a_creation_that_is_killed_leaves_no_process_and_is_in_nobodys_way(machine: Machine) -> None:
+    creating = subprocess.Popen(
+        [sys.executable, "-m", "pellucid", "cluster", "create", "-name", "half"],
+        env=machine.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert creating.stderr is not None
+    until_said(creating.stderr, "Writing configuration")
+    creating.kill()
+    creating.wait(timeout=60)
+    creating.stderr.close()
+    for pid in processes_about(machine.directory):
+        until_gone(pid)
+    assert processes_about(machine.directory) == []
+    machine.cluster("delete", "half")
+    assert list((machine.directory / "clusters").iterdir()) == []
+
+
 def test_of_two_creations_with_one_name_at_once_the_second_is_refused(machine: Machine) -> None:
     with held(machine.directory / "clusters" / "one"):
         said = machine.cluster("create", "-name", "one", fails=True)
@@ -359,6 +379,28 @@ def test_what_a_killed_creation_left_is_in_nobodys_way(machine: Machine) -> None
     machine.cluster("create", "-name", "one")
     machine.cluster("delete", "one")
     assert list((machine.directory / "clusters").iterdir()) == []
+
+
+def processes_about(directory: Path) -> list[int]:
+    """Those whose command line names it."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(directory) in (entry / "cmdline").read_text():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def until_gone(pid: int) -> None:
+    """Wait for the end of somebody else's process."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    with os.fdopen(descriptor, "rb", buffering=0) as process:
+        assert select.select([process], [], [], 60)[0], f"process {pid} stays"
 
 
 def until_said(stream: IO[str], text: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 from pellucid.localkube.images.registries import Registries
 from pellucid.localkube.outside.host_network import HostNetwork
 from pellucid.localkube.types.kinds import EVENTS, PODS, SECRETS
-from tests.localkube.images.registry import PASSWORD, USER, Registry, served
+from tests.localkube.images.registry import PASSWORD, USER, Registry, served, tar_of
 from tests.localkube.images.shell_image import HELLO, SHELL
 from tests.localkube.node.one_node import Node, api_objects, kubelet_on, own_network
 
@@ -88,6 +88,20 @@ async def test_pulled_always_it_is_what_the_name_leads_to_now(tmp_path: Path) ->
         assert (await node.log(await node.until_phase("kept", "Succeeded"))).startswith("hello")
         await create(node, "new", policy="Always")
         assert (await node.log(await node.until_phase("new", "Succeeded"))).strip() == "new"
+
+
+async def test_an_image_whose_user_has_a_name_runs_as_that_user(tmp_path: Path) -> None:
+    users = tar_of({"etc/passwd": b"app:x:101:201::/:\n", "etc/group": b"log:x:300:app\n"}, mode=0o644)
+    ids = "while read name values; do case $name in Uid:|Gid:|Groups:) echo $values;; esac; done"
+    settings = HELLO | {"Cmd": [f"{ids} < /proc/self/status"], "User": "app"}
+    async with node_and_registry(tmp_path) as (node, registry):
+        registry.add_image("app:1", SHELL, users, settings=settings)
+        await create(node, "p")
+        said = await node.log(await node.until_phase("p", "Succeeded"))
+        assert [line.split()[0] for line in said.splitlines()] == ["101", "201", "300"]
+        await create(node, "unsure", securityContext={"runAsNonRoot": True})
+        why = await waiting(node, "unsure", "CreateContainerConfigError")
+        assert "image has non-numeric user (app), cannot verify user is non-root" in why
 
 
 async def test_many_pods_at_once_pull_it_once(tmp_path: Path) -> None:

@@ -78,10 +78,23 @@ def _as_packed(entry: tarfile.TarInfo, target: str) -> tarfile.TarInfo:
 
 
 def merge_layers(layers: Sequence[Path], base: Path) -> dict[str, tuple[str, ...]]:
-    """Write the root's own files and links to `base`; of each of its folders, the layers it is in."""
-    if base.exists():
-        shutil.rmtree(base)
-    base.mkdir(parents=True)
+    """Write the root's own files and links to `base`; of each of its folders, the layers it is in.
+
+    A `base` that is there already stays as it is, for containers may stand on it.
+    """
+    base.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=base.parent))
+    try:
+        fresh.chmod(0o755)
+        folders = _merge(layers, fresh)
+        if not base.exists():
+            fresh.rename(base)
+        return folders
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _merge(layers: Sequence[Path], base: Path) -> dict[str, tuple[str, ...]]:
     folders: dict[str, tuple[str, ...]] = {}
     for layer in layers:
         for entry in layer.iterdir():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pellucid.localkube.images.image import Image
+from pellucid.localkube.images.users import ImageUser, UnknownUser, image_user
 from pellucid.localkube.node.environment import ConfigurationError, command_line
 from pellucid.localkube.node.oci_config import ContainerSettings, Mount
 from pellucid.localkube.node.quantities import quantity_in
@@ -21,20 +22,18 @@ def container_settings(
     of_pod = pod["spec"].get("securityContext") or {}
     own = container.get("securityContext") or {}
     context = {**of_pod, **own}
-    user, group = _user_and_group(image, context)
-    if context.get("runAsNonRoot") and user == 0:
+    runs_as = _user(image, context)
+    if context.get("runAsNonRoot") and (reason := _maybe_root(image, context, runs_as.user)):
         place = (
             f'(pod: "{pod["metadata"]["name"]}_{pod["metadata"]["namespace"]}({pod["metadata"]["uid"]})", '
         )
         place += f"container: {container['name']})"
-        reason = "container's runAsUser breaks non-root policy" if "runAsUser" in context else (
-            "container has runAsNonRoot and image will run as root"
-        )  # fmt: skip
         raise ConfigurationError(f"{reason} {place}")
     arguments = command_line(container, image.entrypoint, image.command, environment)
     if not arguments:
         raise ConfigurationError("no command specified")
-    groups = [*of_pod.get("supplementalGroups", ()), *([of_pod["fsGroup"]] if "fsGroup" in of_pod else ())]
+    groups = [*runs_as.further, *of_pod.get("supplementalGroups", ())]
+    groups += [of_pod["fsGroup"]] if "fsGroup" in of_pod else []
     capabilities = own.get("capabilities") or {}
     limits = (container.get("resources") or {}).get("limits") or {}
     requests = (container.get("resources") or {}).get("requests") or limits
@@ -43,8 +42,8 @@ def container_settings(
         arguments=arguments,
         environment=environment,
         working_directory=container.get("workingDir") or image.working_directory or "/",
-        user=user,
-        group=group,
+        user=runs_as.user,
+        group=runs_as.group,
         supplemental_groups=tuple(groups),
         capabilities_added=tuple(capabilities.get("add") or ()),
         capabilities_dropped=tuple(capabilities.get("drop") or ()),
@@ -60,25 +59,20 @@ def container_settings(
     )
 
 
-def _user_and_group(image: Image, context: Object) -> tuple[int, int]:
-    name, _, group_name = image.user.partition(":")
-    user, group = _known_user(image, name)
-    if group_name.isdigit():
-        group = int(group_name)
+def _user(image: Image, context: Object) -> ImageUser:
+    try:
+        found = image_user(image, str(context["runAsUser"]) if "runAsUser" in context else image.user)
+    except UnknownUser as problem:
+        raise ConfigurationError(str(problem)) from None
+    return msgspec.structs.replace(found, group=context.get("runAsGroup", found.group))
+
+
+def _maybe_root(image: Image, context: Object, user: int) -> str:
+    """Why it is not sure that the container does not run as root; empty when it is."""
+    name = image.user.partition(":")[0]
     if "runAsUser" in context:
-        user = context["runAsUser"]
-        group = _known_user(image, str(user))[1]
-    return user, context.get("runAsGroup", group)
-
-
-def _known_user(image: Image, name: str) -> tuple[int, int]:
-    with contextlib.suppress(OSError):
-        for line in (Path(image.base) / "etc/passwd").read_text().splitlines():
-            fields = line.split(":")
-            if len(fields) > 3 and name in (fields[0], fields[2]):
-                return int(fields[2]), int(fields[3])
-    if name.isdigit():
-        return int(name), 0
-    if name:
-        raise ConfigurationError(f"unable to find user {name}: no matching entries in passwd file")
-    return 0, 0
+        return "" if user else "container's runAsUser breaks non-root policy"
+    if name and not name.isdigit():
+        unsure = f"image has non-numeric user ({name}), cannot verify user is non-root"
+        return f"container has runAsNonRoot and {unsure}"
+    return "" if user else "container has runAsNonRoot and image will run as root"
