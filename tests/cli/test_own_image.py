@@ -41,6 +41,13 @@ def test_commands_of_this_program_come_before_the_machines_own() -> None:
     assert shown > {("/srv/app", "/srv/app"), ("/srv/src/pellucid", "/srv/src/pellucid")}
 
 
+def test_a_checkout_is_imported_from_where_it_is_and_an_installed_program_from_its_python() -> None:
+    checkout = own_image(Path("/srv/src/pellucid"), [Path("/srv/app")], Path("/srv/app/bin"))
+    installed = own_image(Path("/srv/app/lib/pellucid"), [Path("/srv/app")], Path("/srv/app/bin"))
+    assert checkout.environment["PYTHONPATH"] == "/srv/src"
+    assert "PYTHONPATH" not in installed.environment
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("context", [HARDENED, {"runAsUser": 100}], ids=["hardened", "another user"])
 async def test_the_program_that_runs_here_runs_in_a_pod(tmp_path: Path, context: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from pellucid.localkube.images.image_entries import ImageEntry
@@ -18,7 +18,7 @@ _LINKS = "/opt/pellucid/bin"
 _IN_EVERY_IMAGE = "/usr"
 
 
-def own_image(package: Path, roots: Iterable[Path], scripts: Path) -> ImageEntry:
+def own_image(package: Path, roots: Sequence[Path], scripts: Path) -> ImageEntry:
     """An image whose entrypoint is `pellucid`, which answers to `consul`, too.
 
     package: this program's source. roots: what else it is made of. scripts: where its commands are.
@@ -26,13 +26,17 @@ def own_image(package: Path, roots: Iterable[Path], scripts: Path) -> ImageEntry
     from pellucid.localkube.images.image import DEFAULT_PATH, Bind
     from pellucid.localkube.images.image_entries import ImageEntry
 
-    program = scripts / "pellucid"
+    program, everything = scripts / "pellucid", (package, *roots)
+    installed = any(package.is_relative_to(root) for root in roots)
     links = [Bind(str(program), f"{_LINKS}/{name}") for name in ("pellucid", "consul")]
     return ImageEntry(
         NAME,
         entrypoint=("pellucid",),
-        environment={"PATH": f"{scripts}:{_LINKS}:{DEFAULT_PATH}", "PYTHONPATH": str(package.parent)},
-        binds=(*(Bind(str(root), str(root)) for root in outermost((package, *roots))), *links),
+        environment={
+            "PATH": f"{scripts}:{_LINKS}:{DEFAULT_PATH}",
+            **({} if installed else {"PYTHONPATH": str(package.parent)}),
+        },
+        binds=(*(Bind(str(root), str(root)) for root in outermost(everything)), *links),
     )
 
 
