@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pellucid.kube.annotations import PREFIX
 from pellucid.kube.controllers.endpoints.catalog import Registration
-from pellucid.kube.controllers.endpoints.observed import ClusterService, ContainerPort, Pod, ServicePort
+from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod, ServicePort
 from pellucid.kube.controllers.endpoints.registration import registrations
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.kube.server_client import ServerAddress
@@ -15,7 +16,10 @@ SETTINGS = ControllerSettings(ServerAddress("https://consul-consul-server.consul
 
 
 def pod(name: str = "web-1", **given: Any) -> Pod:
-    """A pod of a `web` deployment in namespace `default`, running and not ready."""
+    """A pod of a `web` deployment in namespace `default`, running and not ready.
+
+    annotations: without their common prefix.
+    """
     facts: dict[str, Any] = {
         "namespace": "default",
         "uid": f"uid-{name}",
@@ -24,9 +28,12 @@ def pod(name: str = "web-1", **given: Any) -> Pod:
         "ip": "10.1.0.1",
         "labels": {"app": "web"},
         "annotations": {"connect-service": "app"},
-        "ports": (ContainerPort("http", 8080), ContainerPort("admin", 9090)),
+        "first_port": 8080,
+        "named_ports": {"http": 8080, "admin": 9090},
     }
-    return Pod(name=name, **{**facts, **given})
+    facts |= given
+    facts["annotations"] = {PREFIX + key: value for key, value in facts["annotations"].items()}
+    return Pod(name=name, **facts)
 
 
 def service(name: str = "web", **given: Any) -> ClusterService:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from pellucid.kube.controllers.endpoints.observed import (
     ClusterService,
-    ContainerPort,
     RewrittenProbe,
     ServicePort,
     cluster_service_of,
@@ -34,8 +33,8 @@ def pod_object(**changes: Any) -> dict[str, Any]:
 
 
 class TestPod:
-    def test_the_meshs_annotations_come_without_their_prefix_and_others_not_at_all(self) -> None:
-        assert pod_of(pod_object()).annotations == {"connect-service": "web"}
+    def test_annotations_that_are_not_the_meshs_do_not_matter(self) -> None:
+        assert pod_of(pod_object()).annotations == {"consul.hashicorp.com/connect-service": "web"}
 
     def test_it_is_ready_by_its_condition(self) -> None:
         conditions = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "True"}]
@@ -53,7 +52,7 @@ class TestPod:
             {"name": "app", "ports": [{"name": "http", "containerPort": 8080}, {"containerPort": 9090}]},
         ]
         seen = pod_of(pod_object(spec={"containers": containers}))
-        assert seen.ports == (ContainerPort("http", 8080), ContainerPort("", 9090))
+        assert (seen.first_port, seen.named_ports) == (8080, {"http": 8080})
 
     @pytest.mark.parametrize(
         ("container", "redirected"),

@@ -56,7 +56,7 @@ class TestInstances:
         )
 
     def test_a_pod_without_a_port_serves_nothing(self) -> None:
-        proxy = sidecar_of(pod(ports=())).proxy
+        proxy = sidecar_of(pod(first_port=0)).proxy
         assert (proxy.local_service_address, proxy.local_service_port) == ("", 0)
 
     @pytest.mark.parametrize("odd", [{"ip": ""}, {"node": ""}, {"is_finished": True}])
@@ -170,7 +170,7 @@ class TestPort:
     def test_one_that_does_not_exist_is_a_problem_that_names_it(self, value: str) -> None:
         problem = problem_of(pod(annotations={"connect-service": "app", "connect-service-port": value}))
         assert problem.reason == "InvalidAnnotation"
-        assert f'consul.hashicorp.com/connect-service-port: "{value}"' in problem.message
+        assert f"consul.hashicorp.com/connect-service-port annotation value of {value}" in problem.message
 
 
 class TestProxy:
@@ -221,7 +221,7 @@ class TestUpstreams:
         annotations = {"connect-service": "app", "connect-service-upstreams": f"ok:1, {item}"}
         problem = problem_of(pod(annotations=annotations))
         assert problem.reason == "InvalidAnnotation"
-        assert f'connect-service-upstreams: "{item}" is invalid' in problem.message
+        assert f'upstream "{item}" is invalid' in problem.message
 
 
 class TestTagsAndMeta:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from pellucid.kube.annotations import ENDPOINTS_CONTROLLER
 from pellucid.model.checks import CheckStatus
 from pellucid.model.decoding import DecodeError, decode
 from pellucid.model.encoding import json_object
@@ -26,7 +27,6 @@ from pellucid.model.services import Proxy, Service, ServiceAddress, ServiceKind,
 
 NODE_SUFFIX = "-virtual"
 NODE_META = {"synthetic-node": "true"}
-MANAGED_BY = "consul-k8s-endpoints-controller"
 CHECK_NAME = "Kubernetes Readiness Check"
 CHECK_TYPE = "kubernetes-readiness"
 
@@ -175,7 +175,7 @@ def registrations_of_node(
     """
     readiness = {check["ServiceID"]: check for check in checks if check["Type"] == CHECK_TYPE}
     for shown in services:
-        if (shown.get("Meta") or {}).get(META_MANAGED_BY) == MANAGED_BY:
+        if (shown.get("Meta") or {}).get(META_MANAGED_BY) == ENDPOINTS_CONTROLLER:
             check = readiness.get(shown["ID"], {})
             yield Registration(
                 service=_service(node["Node"], shown),

@@ -14,9 +14,9 @@ from typing import Any
 import structlog
 from lightkube import AsyncClient
 
+from pellucid.kube.annotations import CONNECT_INJECT_STATUS, INJECTED
 from pellucid.kube.controllers.endpoints.catalog import PodKey
 from pellucid.kube.controllers.endpoints.observed import (
-    INJECTED_LABEL,
     ClusterService,
     Pod,
     PodObject,
@@ -83,7 +83,7 @@ class EndpointsController:
             pods_by_label(),
             pod_of,
             self._pod_changed,
-            labels={INJECTED_LABEL: "injected"},
+            labels={CONNECT_INJECT_STATUS: INJECTED},
         )
         self._services = Informer(
             client, ServiceObject, services_by_selector(), cluster_service_of, self._service_changed

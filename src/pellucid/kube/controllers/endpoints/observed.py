@@ -9,27 +9,26 @@ Source: Kubernetes API reference, "Pod v1 core", "Service v1 core".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 from lightkube.generic_resource import GenericNamespacedResource, create_api_info
 
-PREFIX = "consul.hashicorp.com/"
-INJECTED_LABEL = f"{PREFIX}connect-inject-status"
-IGNORED_LABEL = f"{PREFIX}service-ignore"
-ORIGINAL_POD = f"{PREFIX}original-pod"
-CONNECT_SERVICE = f"{PREFIX}connect-service"
+from pellucid.kube.annotations import CONNECT_SERVICE, ORIGINAL_POD, PREFIX
+from pellucid.kube.pods import (
+    INIT_CONTAINER,
+    Object,
+    containers_of,
+    named_ports,
+    ports_of,
+    redirecting_init_container,
+)
 
-SIDECAR_CONTAINERS = frozenset(("envoy-sidecar", "consul-sidecar"))
-REDIRECTING_CONTAINER = "consul-connect-inject-init"
-FOREIGN_REDIRECTING_IMAGE = "kuma-init"
+SERVICE_IGNORE_LABEL = f"{PREFIX}service-ignore"
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _FINISHED = frozenset(("Succeeded", "Failed"))
 _HEADLESS = frozenset(("", "None"))
 _DEFAULT_GRACE_S = 30
-
-Object = Mapping[str, Any]
 
 
 class PodObject(GenericNamespacedResource):
@@ -42,13 +41,6 @@ class ServiceObject(GenericNamespacedResource):
     """A Service, as the API server writes it."""
 
     _api_info = create_api_info("", "v1", "Service", "services")
-
-
-class ContainerPort(msgspec.Struct, frozen=True):
-    """A port that a container declares; the name may be empty."""
-
-    name: str
-    number: int
 
 
 class RewrittenProbe(msgspec.Struct, frozen=True):
@@ -73,11 +65,12 @@ class Pod(msgspec.Struct, frozen=True):
     """Empty until the pod has one."""
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
-    """The mesh's own, without their common prefix."""
+    """The mesh's own, under their full names."""
     given_service: str = ""
     """The mesh service that the pod's author named; the annotation itself may hold the injector's default."""
-    ports: tuple[ContainerPort, ...] = ()
-    """Of the application's containers, in order."""
+    first_port: int = 0
+    """The first port that the application's containers declare, 0 if they declare none."""
+    named_ports: Mapping[str, int] = msgspec.field(default_factory=dict)
     probes: tuple[RewrittenProbe, ...] = ()
     is_redirected: bool = False
     """Something in the pod sends its traffic through the sidecar."""
@@ -92,10 +85,6 @@ class Pod(msgspec.Struct, frozen=True):
     def key(self) -> tuple[str, str]:
         """Namespace and name."""
         return self.namespace, self.name
-
-    def port_named(self, name: str) -> int | None:
-        """The number of a port by its name."""
-        return next((port.number for port in self.ports if port.name == name), None)
 
 
 class ServicePort(msgspec.Struct, frozen=True):
@@ -130,7 +119,7 @@ def pod_of(item: Object) -> Pod:
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
     annotations: dict[str, str] = metadata.get("annotations") or {}
     original = _original_pod(annotations.get(ORIGINAL_POD, ""))
-    containers = _application_containers(spec)
+    containers = containers_of(spec)
     grace = metadata.get("deletionGracePeriodSeconds")
     return Pod(
         namespace=metadata.get("namespace", ""),
@@ -142,12 +131,13 @@ def pod_of(item: Object) -> Pod:
         ip=status.get("podIP", ""),
         labels=metadata.get("labels") or {},
         annotations={
-            name.removeprefix(PREFIX): value
+            name: value
             for name, value in annotations.items()
             if name.startswith(PREFIX) and name != ORIGINAL_POD
         },
         given_service=_given_service(annotations, original),
-        ports=tuple(_ports(containers)),
+        first_port=next((port["containerPort"] for port in ports_of(containers)), 0),
+        named_ports=named_ports(containers),
         probes=tuple(_rewritten_probes(containers, original)),
         is_redirected=_is_redirected(spec),
         is_ready=_has_condition(status, "Ready"),
@@ -160,7 +150,9 @@ def pod_of(item: Object) -> Pod:
 def cluster_service_of(item: Object) -> ClusterService | None:
     """What matters of a Service; None for one that asks to be passed over or leads out of the cluster."""
     metadata, spec = item["metadata"], item.get("spec") or {}
-    if (metadata.get("labels") or {}).get(IGNORED_LABEL) == "true" or spec.get("type") == "ExternalName":
+    if (metadata.get("labels") or {}).get(SERVICE_IGNORE_LABEL) == "true" or spec.get(
+        "type"
+    ) == "ExternalName":
         return None
     addresses = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
     return ClusterService(
@@ -190,21 +182,10 @@ def _given_service(annotations: Mapping[str, str], original: Object | None) -> s
     return annotations.get(CONNECT_SERVICE, "").strip()
 
 
-def _application_containers(spec: Object) -> list[Object]:
-    containers: Sequence[Object] = spec.get("containers") or ()
-    return [container for container in containers if container.get("name") not in SIDECAR_CONTAINERS]
-
-
-def _ports(containers: Sequence[Object]) -> Iterator[ContainerPort]:
-    for container in containers:
-        for port in container.get("ports") or ():
-            yield ContainerPort(port.get("name", ""), port["containerPort"])
-
-
 def _rewritten_probes(containers: Sequence[Object], original: Object | None) -> Iterator[RewrittenProbe]:
     """The HTTP probes whose port is another than the pod's author wrote."""
-    before = {c.get("name"): c for c in _application_containers((original or {}).get("spec") or {})}
-    ports = {port.name: port.number for port in _ports(list(before.values())) if port.name}
+    before = {c.get("name"): c for c in containers_of((original or {}).get("spec") or {})}
+    ports = named_ports(list(before.values()))
     for container in containers:
         for kind in _PROBES:
             now = _http_get(container, kind)
@@ -222,11 +203,8 @@ def _http_get(container: Object, kind: str) -> Object | None:
 
 def _is_redirected(spec: Object) -> bool:
     containers: Sequence[Object] = spec.get("initContainers") or ()
-    return any(
-        container.get("name") == REDIRECTING_CONTAINER
-        or container.get("image", "").rpartition("/")[2].partition(":")[0] == FOREIGN_REDIRECTING_IMAGE
-        for container in containers
-    )
+    ours = any(container.get("name") == INIT_CONTAINER for container in containers)
+    return ours or redirecting_init_container(spec) is not None
 
 
 def _has_condition(status: Object, kind: str) -> bool:

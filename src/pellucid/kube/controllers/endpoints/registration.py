@@ -18,9 +18,25 @@ from ipaddress import ip_address
 
 import msgspec
 
-from pellucid.kube.controllers.endpoints.annotated import InvalidAnnotationError, boolean, port, upstreams
+from pellucid.kube.annotations import (
+    CONNECT_SERVICE,
+    CONNECT_SERVICE_PORT,
+    CONNECT_SERVICE_TAGS,
+    CONNECT_SERVICE_UPSTREAMS,
+    ENABLE_METRICS,
+    ENDPOINTS_CONTROLLER,
+    KUBERNETES_SERVICE,
+    PROMETHEUS_SCRAPE_PORT,
+    SERVICE_META_PREFIX,
+    SERVICE_TAGS,
+    InvalidAnnotationError,
+    parse_boolean,
+    parse_list,
+    parse_port_number,
+    parse_upstreams,
+    resolve_port,
+)
 from pellucid.kube.controllers.endpoints.catalog import (
-    MANAGED_BY,
     META_MANAGED_BY,
     META_SERVICE,
     NODE_SUFFIX,
@@ -31,14 +47,21 @@ from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.model.checks import CheckStatus
 from pellucid.model.pods import POD_NAME, POD_NAMESPACE, POD_UID
-from pellucid.model.services import ExposeConfig, ExposePath, Proxy, Service, ServiceAddress, ServiceKind
+from pellucid.model.services import (
+    ExposeConfig,
+    ExposePath,
+    Proxy,
+    Service,
+    ServiceAddress,
+    ServiceKind,
+    Upstream,
+)
 
 SIDECAR_PORT = 20000
 SIDECAR_SUFFIX = "-sidecar-proxy"
 TRANSPARENT = "transparent"
 PASSING_OUTPUT = "Kubernetes health checks passing"
 VIRTUAL = "virtual"
-_META_PREFIX = "service-meta-"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -62,8 +85,7 @@ def registrations(
     if not name:
         return Problem("NoServiceName", "the pod has no container to be named after; set connect-service")
     try:
-        service_port = port(pod, "connect-service-port", _first_port(pod))
-        service = _service(pod, name, service_port, services, chosen)
+        service = _service(pod, name, _service_port(pod), services, chosen)
         sidecar = _sidecar(pod, service, settings)
     except InvalidAnnotationError as error:
         return Problem("InvalidAnnotation", str(error))
@@ -75,7 +97,7 @@ def registrations(
 
 def mesh_name(pod: Pod, chosen: ClusterService | None, registered_as: str = "") -> str:
     """The mesh service that a pod is an instance of."""
-    default = pod.annotations.get("connect-service", "")
+    default = pod.annotations.get(CONNECT_SERVICE, "")
     return pod.given_service or registered_as or (chosen.name if chosen else default)
 
 
@@ -83,7 +105,7 @@ def chosen_service(
     pod: Pod, services: Sequence[ClusterService], registered_as: str = ""
 ) -> ClusterService | None:
     """The one of the Services in front of a pod that it is registered for; None if there is none."""
-    asked = pod.annotations.get("kubernetes-service", "").strip()
+    asked = pod.annotations.get(KUBERNETES_SERVICE, "").strip()
     return min(
         services,
         key=lambda service: (
@@ -105,8 +127,15 @@ def readiness(pod: Pod) -> tuple[CheckStatus, str]:
     return CheckStatus.CRITICAL, f'Pod "{pod.namespace}/{pod.name}" is not ready'
 
 
-def _first_port(pod: Pod) -> int:
-    return pod.ports[0].number if pod.ports else 0
+def _service_port(pod: Pod) -> int:
+    text = pod.annotations.get(CONNECT_SERVICE_PORT, "").strip()
+    number = resolve_port(text, pod.named_ports) if text else pod.first_port
+    if number is None:
+        raise InvalidAnnotationError(
+            f"{CONNECT_SERVICE_PORT} annotation value of {text} is neither a port from 1 to 65535 nor the "
+            "name of one of the pod's ports"
+        )
+    return number
 
 
 def _service(
@@ -138,28 +167,39 @@ def _sidecar(pod: Pod, service: Service, settings: ControllerSettings) -> Servic
             local_service_port=service.port,
             mode=TRANSPARENT if pod.is_redirected else "",
             config=_proxy_config(pod, settings) or None,
-            upstreams=upstreams(pod),
+            upstreams=tuple(_upstreams(pod)),
             expose=ExposeConfig(paths=tuple(_exposed_paths(pod))),
         ),
     )
 
 
+def _upstreams(pod: Pod) -> Iterator[Upstream]:
+    text = pod.annotations.get(CONNECT_SERVICE_UPSTREAMS, "")
+    for upstream in parse_upstreams(text, pod.named_ports):
+        yield Upstream(
+            destination_name=upstream.name,
+            destination_type=upstream.destination_type,
+            datacenter=upstream.datacenter,
+            local_bind_port=upstream.local_bind_port,
+        )
+
+
 def _tags(pod: Pod) -> tuple[str, ...]:
-    lists = (pod.annotations.get(name, "") for name in ("service-tags", "connect-service-tags"))
-    return tuple(tag.strip() for tags in lists for tag in tags.split(",") if tag.strip())
+    lists = (pod.annotations.get(name, "") for name in (SERVICE_TAGS, CONNECT_SERVICE_TAGS))
+    return tuple(tag for tags in lists for tag in parse_list(tags))
 
 
 def _meta(pod: Pod, chosen: ClusterService | None) -> Mapping[str, str]:
     asked = {
-        name.removeprefix(_META_PREFIX): value
+        name.removeprefix(SERVICE_META_PREFIX): value
         for name, value in pod.annotations.items()
-        if name.startswith(_META_PREFIX)
+        if name.startswith(SERVICE_META_PREFIX)
     }
     own = {
         POD_NAME: pod.name,
         POD_UID: pod.uid,
         POD_NAMESPACE: pod.namespace,
-        META_MANAGED_BY: MANAGED_BY,
+        META_MANAGED_BY: ENDPOINTS_CONTROLLER,
     }
     if chosen is not None:
         own[META_SERVICE] = chosen.name
@@ -183,17 +223,21 @@ def _virtual_addresses(
 def _port_of(service: ClusterService, pod: Pod, service_port: int) -> int:
     """The port of a Service that leads to the pod's port; 0 if none does."""
     for candidate in service.ports:
-        target = pod.port_named(candidate.target) if isinstance(candidate.target, str) else candidate.target
+        target = candidate.target
+        if isinstance(target, str):
+            target = pod.named_ports.get(target, 0)
         if service_port and service_port in (target, candidate.number):
             return candidate.number
     return 0
 
 
 def _proxy_config(pod: Pod, settings: ControllerSettings) -> dict[str, object]:
-    if not boolean(pod, "enable-metrics", settings.metrics_enabled):
+    switch, port = pod.annotations.get(ENABLE_METRICS), pod.annotations.get(PROMETHEUS_SCRAPE_PORT)
+    is_on = settings.metrics_enabled if switch is None else parse_boolean(ENABLE_METRICS, switch)
+    if not is_on:
         return {}
-    scrape_port = port(pod, "prometheus-scrape-port", settings.prometheus_scrape_port)
-    return {"envoy_prometheus_bind_addr": f"0.0.0.0:{scrape_port}"}
+    number = parse_port_number(PROMETHEUS_SCRAPE_PORT, port) if port else settings.prometheus_scrape_port
+    return {"envoy_prometheus_bind_addr": f"0.0.0.0:{number}"}
 
 
 def _exposed_paths(pod: Pod) -> Iterator[ExposePath]:
