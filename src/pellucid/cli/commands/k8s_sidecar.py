@@ -59,14 +59,15 @@ def _run_connect_init(invocation: Invocation) -> int:
 
     flags = invocation.flags
     try:
+        # Once traffic is redirected, ours would be too, and there is no sidecar yet to take it.
+        if flags.boolean("wait"):
+            _wait_for_registration(invocation)
         if flags.text("proxy-uid"):
             settings = RedirectSettings(
                 proxy_uid=parse_id("-proxy-uid", flags.text("proxy-uid")), **exclusions(flags)
             )
             apply_redirection(plan_redirection(settings))
             invocation.output("Successfully applied traffic redirection rules")
-        if flags.boolean("wait"):
-            _wait_for_registration(invocation)
     except InvalidSettingError as error:
         raise CommandFailed(f"==> {error}") from None
     except RedirectError as error:

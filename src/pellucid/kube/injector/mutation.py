@@ -1,8 +1,9 @@
 """What a pod of the mesh becomes: the whole change, as a function of the pod.
 
-Order matters. A native sidecar comes first among the init containers: it is up before anything of the pod's
-author runs. The redirection follows, so that from then on everything, init containers of the author's too,
-goes through it, and no moment is left in which the application can be reached past it.
+Order matters. The redirection comes first, ours or the author's own, and a native sidecar right after it:
+from then on everything, init containers of the author's too, goes through the sidecar, and no moment is left
+in which the application can be reached past it. The other way round, the kernel would take the answers on
+the sidecar's open connection to the server for new connections, and redirect them.
 
 Source: consul-k8s 0.26, connect-inject/handler.go; Kubernetes docs, "Sidecar Containers".
 """
@@ -34,7 +35,13 @@ from pellucid.kube.injector.metrics import PodMetrics, metrics_of
 from pellucid.kube.injector.probes import overwrites_probes, rewritten
 from pellucid.kube.injector.redirection import Redirection, Redirector, exclusion_flags, redirection_of
 from pellucid.kube.injector.settings import STATUS_PORT, InjectorSettings
-from pellucid.kube.pods import Object, containers_of, named_ports, ports_of
+from pellucid.kube.pods import (
+    Object,
+    containers_of,
+    named_ports,
+    ports_of,
+    redirecting_init_container,
+)
 
 Pod = dict[str, Any]
 
@@ -89,15 +96,24 @@ def _spec(
     open_ports = (STATUS_PORT, *probe_ports, *((metrics.scrape_port,) if metrics.enabled else ()))
     exclusions = exclusion_flags(annotations, open_ports)
     ours = sidecar(annotations, redirection, metrics, settings, native=native)
-    before = [ours] if native else []
+    first, others = _redirecting_first(spec, init_containers)
     if redirection.by is Redirector.US or not native:
-        before.append(init_container(redirection, exclusions, settings, waits=not native))
+        first.append(init_container(redirection, exclusions, settings, waits=not native))
     return {
         **spec,
         "volumes": [*(spec.get("volumes") or ()), *volumes(settings)],
-        "initContainers": [*before, *init_containers],
+        "initContainers": [*first, *([ours] if native else []), *others],
         "containers": containers if native else [ours, *containers],
     }
+
+
+def _redirecting_first(spec: Object, init_containers: list[Pod]) -> tuple[list[Pod], list[Pod]]:
+    """The author's init containers up to the one that redirects, and the others."""
+    authors = redirecting_init_container(spec)
+    if authors is None:
+        return [], init_containers
+    end = [container["name"] for container in init_containers].index(authors["name"]) + 1
+    return init_containers[:end], init_containers[end:]
 
 
 def _default_service(annotations: dict[str, str], containers: list[Object]) -> None:
