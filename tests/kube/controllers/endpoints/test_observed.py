@@ -96,6 +96,18 @@ class TestPod:
         )
         assert pod_of(item).probes == (RewrittenProbe("/ready", listener_port=20400, local_port=8080),)
 
+    def test_a_grpc_probe_is_let_through_to_the_method_it_calls(self) -> None:
+        def container(port: int) -> dict[str, Any]:
+            return {"name": "app", "livenessProbe": {"grpc": {"port": port}}}
+
+        original = json.dumps({"spec": {"containers": [container(9090)]}})
+        item = pod_object(
+            metadata={"annotations": {"consul.hashicorp.com/original-pod": original}},
+            spec={"containers": [container(20300)]},
+        )
+        (probe,) = pod_of(item).probes
+        assert probe == RewrittenProbe("/grpc.health.v1.Health/Check", 20300, 9090, "http2")
+
     @given(st.text())
     def test_an_original_pod_that_is_nonsense_is_none(self, text: str) -> None:
         annotations = {"consul.hashicorp.com/original-pod": text}

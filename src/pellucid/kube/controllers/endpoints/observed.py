@@ -25,6 +25,8 @@ from pellucid.kube.pods import (
 
 SERVICE_IGNORE_LABEL = f"{PREFIX}service-ignore"
 
+GRPC_HEALTH_PATH = "/grpc.health.v1.Health/Check"
+"""The method that a kubelet calls for a gRPC probe."""
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _FINISHED = frozenset(("Succeeded", "Failed"))
 _HEADLESS = frozenset(("", "None"))
@@ -44,11 +46,12 @@ class ServiceObject(GenericNamespacedResource):
 
 
 class RewrittenProbe(msgspec.Struct, frozen=True):
-    """An HTTP probe that the kubelet sends to `listener_port`, and the application's own port for it."""
+    """An HTTP or gRPC probe that the kubelet sends to `listener_port`, and the application's port for it."""
 
     path: str
     listener_port: int
     local_port: int
+    protocol: str = "http"
 
 
 class Pod(msgspec.Struct, frozen=True):
@@ -183,22 +186,27 @@ def _given_service(annotations: Mapping[str, str], original: Object | None) -> s
 
 
 def _rewritten_probes(containers: Sequence[Object], original: Object | None) -> Iterator[RewrittenProbe]:
-    """The HTTP probes whose port is another than the pod's author wrote."""
+    """The probes whose port is another than the pod's author wrote."""
     before = {c.get("name"): c for c in containers_of((original or {}).get("spec") or {})}
     ports = named_ports(list(before.values()))
     for container in containers:
+        original_container = before.get(container.get("name")) or {}
         for kind in _PROBES:
-            now = _http_get(container, kind)
-            then = _http_get(before.get(container.get("name")) or {}, kind)
-            if now is None or then is None or now.get("port") == then.get("port"):
-                continue
-            local = ports.get(then["port"], 0) if isinstance(then["port"], str) else then["port"]
-            if local and isinstance(now.get("port"), int):
-                yield RewrittenProbe(now.get("path") or "/", now["port"], local)
+            for how in ("httpGet", "grpc"):
+                now, then = _asked(container, kind, how), _asked(original_container, kind, how)
+                local = ports.get(then.get("port", ""), then.get("port", 0))
+                if isinstance(now.get("port"), int) and isinstance(local, int) and now["port"] != local:
+                    yield _rewritten(how, now, local)
 
 
-def _http_get(container: Object, kind: str) -> Object | None:
-    return (container.get(kind) or {}).get("httpGet")
+def _asked(container: Object, kind: str, how: str) -> Object:
+    return (container.get(kind) or {}).get(how) or {}
+
+
+def _rewritten(how: str, probe: Object, local_port: int) -> RewrittenProbe:
+    if how == "grpc":
+        return RewrittenProbe(GRPC_HEALTH_PATH, probe["port"], local_port, "http2")
+    return RewrittenProbe(probe.get("path") or "/", probe["port"], local_port)
 
 
 def _is_redirected(spec: Object) -> bool:

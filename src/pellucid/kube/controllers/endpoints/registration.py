@@ -242,4 +242,9 @@ def _proxy_config(pod: Pod, settings: ControllerSettings) -> dict[str, object]:
 
 def _exposed_paths(pod: Pod) -> Iterator[ExposePath]:
     for probe in dict.fromkeys(pod.probes):
-        yield ExposePath(path=probe.path, listener_port=probe.listener_port, local_path_port=probe.local_port)
+        yield ExposePath(
+            path=probe.path,
+            listener_port=probe.listener_port,
+            local_path_port=probe.local_port,
+            protocol=probe.protocol,
+        )
