@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from pathlib import Path
 
-from pellucid.agent.server_certificate import OwnCertificate
+from cryptography import x509
+
+from pellucid.agent.server_certificate import RENEWED_AFTER, OwnCertificate
+from pellucid.identity.authority import Authority, new_root
 from pellucid.state.log import Log
 from pellucid.state.mesh_tables import MESH_TABLES
 from pellucid.state.sqlite import SqliteEngine
@@ -32,6 +36,24 @@ async def test_a_renewed_certificate_is_shown_to_new_connections() -> None:
     before = await _shake_hands(own, "localhost")
     own.renew()
     assert await _shake_hands(own, "localhost") != before
+
+
+async def test_a_certificate_is_renewed_when_its_time_has_come() -> None:
+    now = time.time() - RENEWED_AFTER.total_seconds()
+    root = new_root("id", serial_number=1, now=now)
+    own = OwnCertificate(Authority(root, "dc1"), "server-0", [], clock=lambda: now)
+    before = await _shake_hands(own, "localhost")
+    own.renew_if_due()
+    assert await _shake_hands(own, "localhost") == before
+    now += RENEWED_AFTER.total_seconds()
+    own.renew_if_due()
+    assert await _shake_hands(own, "localhost") != before
+
+
+async def test_the_authority_is_good_for_ten_years() -> None:
+    own = await OwnCertificate.open(Log(), "dc1", "server-0", [])
+    certificate = x509.load_pem_x509_certificate(own.authority_pem.encode())
+    assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days >= 3650
 
 
 async def _shake_hands(own: OwnCertificate, name: str) -> bytes:

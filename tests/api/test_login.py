@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 
@@ -10,6 +11,7 @@ import pytest
 
 from pellucid.api.callers import Caller, TokenRefused, TokensUnavailable
 from pellucid.api.context import HttpSettings
+from pellucid.api.request import Peer, Request
 from pellucid.identity.credentials import is_secret_of
 from pellucid.state.mesh_tables import CREDENTIALS
 from tests.api.serving import ServedAgent
@@ -118,7 +120,7 @@ async def test_it_waits_for_the_registration(agent: ServedAgent) -> None:
     [
         ("stolen", 403, "the token has expired"),
         ("unbound", 403, "not bound to a pod"),
-        ("later-pod", 404, "pod shop/hello-1 is not registered yet"),
+        ("later-pod", 404, "pod shop/hello-1 has no service registered yet"),
         ("away", 503, "the API is away"),
         ("", 403, "expired"),
     ],
@@ -128,6 +130,15 @@ async def test_others_are_told_why_not(agent: ServedAgent, token: str, status: i
     code, text = await login(agent, token)
     assert code == status
     assert reason in text
+
+
+async def test_a_token_in_plain_text_from_elsewhere_is_refused(agent: ServedAgent) -> None:
+    await register(agent)
+    body = b'{"BearerToken": "pod"}'
+    for peer, status in ((Peer("192.0.2.7"), 403), (Peer("192.0.2.7", encrypted=True), 200)):
+        outcome = agent.app.answer(Request("PUT", "/v1/pellucid/login", "", {}, body, peer))
+        assert inspect.isawaitable(outcome)
+        assert (await outcome).status == status
 
 
 async def test_without_tokens_there_is_no_login(agent: ServedAgent) -> None:

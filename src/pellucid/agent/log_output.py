@@ -28,7 +28,7 @@ LEVELS = {
 WATCHER_LINES = 1_024
 """Lines kept for a watcher that reads slowly; older ones are dropped."""
 
-QUIET = ("asyncio", "grpc", "hpack", "httpx2")
+QUIET = ("asyncio", "grpc", "hpack", "httpcore2", "httpx2")
 """Libraries that are heard only when something is wrong."""
 
 _BEFORE: list[Any] = [

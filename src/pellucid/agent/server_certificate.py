@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 TTL = timedelta(hours=72)
 RENEWED_AFTER = timedelta(hours=24)
+LOOK_AT_CLOCK_SECONDS = 30.0
+"""How often the time is looked at: the clock may have jumped, or the machine have slept."""
 _KEY = ("server",)
 
 
@@ -62,12 +64,18 @@ class OwnCertificate:
     def renew(self) -> None:
         """Make a new certificate, and show it to new connections."""
         self._leaf = self._issued()
+        self._renewal = self._clock() + RENEWED_AFTER.total_seconds()
         _load(self.context, self._leaf)
 
     async def keep_fresh(self) -> None:
         """Renew in time, until cancelled."""
         while True:
-            await asyncio.sleep(RENEWED_AFTER.total_seconds())
+            await asyncio.sleep(LOOK_AT_CLOCK_SECONDS)
+            self.renew_if_due()
+
+    def renew_if_due(self) -> None:
+        """Renew a certificate that has served its time."""
+        if self._clock() >= self._renewal:
             self.renew()
             logger.info("renewed the certificate of the server's listeners")
 

@@ -160,7 +160,7 @@ class App:
             raise HttpError(403, "Access is restricted")
         if not request.token:
             raise HttpError(403, _HOW_TO_WRITE)
-        caller = await known_caller(self._context, request.token)
+        caller = await known_caller(self._context, request.peer, request.token)
         if not caller.may_write:
             account = f"{caller.namespace}/{caller.service_account}"
             raise HttpError(

@@ -121,7 +121,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         peer_name = transport.get_extra_info("peername")
-        self.peer = Peer(peer_name[0]) if isinstance(peer_name, tuple) else Peer()
+        encrypted = transport.get_extra_info("ssl_object") is not None
+        self.peer = Peer(peer_name[0], encrypted) if isinstance(peer_name, tuple) else Peer()
         self._since = self._all.clock()
         if not self._all.admit(self):
             self._refuse(

@@ -22,9 +22,10 @@ class UnparsableQuery(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who sent a request: an IP address, or None for a unix socket."""
+    """Who sent a request: an IP address, or None for a unix socket; and whether over TLS."""
 
     address: str | None = None
+    encrypted: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -33,6 +34,11 @@ class Peer:
             return True
         address = ip_address(self.address)
         return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+    @property
+    def keeps_secrets(self) -> bool:
+        """True if nobody on the way can read what it sends."""
+        return self.encrypted or self.is_local
 
 
 class Parameters:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pellucid.agent.kubernetes.cluster_api import ClusterApi
-from pellucid.agent.kubernetes.reviews import MAX_TOKEN_BYTES, TokenReviews, seconds_left
+from pellucid.agent.kubernetes.reviews import MAX_TOKEN_BYTES, TokenReviews, expiry
 from pellucid.api.callers import Caller, TokenRefused, TokensUnavailable
 from tests.agent.kubernetes.cluster_api_server import STARTED, ClusterApiServer, token
 
@@ -54,12 +54,16 @@ async def test_what_proves_nothing_is_refused_with_the_reason(
         await reviews.caller(token("a"))
 
 
-async def test_no_token_and_an_endless_one_are_refused_unasked(
-    server: ClusterApiServer, reviews: TokenReviews
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "a.%%%.b", "a.e30.b", "a.bnVsbA.b", "é.é.é", token("x" * MAX_TOKEN_BYTES)],
+    ids=["none", "a word", "no base64", "without an end", "no object", "not ASCII", "too long"],
+)
+async def test_what_is_no_token_is_refused_unasked(
+    server: ClusterApiServer, reviews: TokenReviews, text: str
 ) -> None:
-    for text in ("", "x" * (MAX_TOKEN_BYTES + 1)):
-        with pytest.raises(TokenRefused):
-            await reviews.caller(text)
+    with pytest.raises(TokenRefused):
+        await reviews.caller(text)
     assert server.asked == []
 
 
@@ -87,12 +91,17 @@ async def test_a_verdict_ends_with_its_minute(server: ClusterApiServer, api: Clu
         await reviews.caller(text)
 
 
-def test_a_verdict_lasts_no_longer_than_its_token() -> None:
-    now = STARTED
-    assert seconds_left(token("a", 10), now) == pytest.approx(10)
-    assert seconds_left(token("a", -10), now) == 0
-    assert seconds_left("no token at all", now) == 0
-    assert seconds_left("a.%%%.b", now) == 0
+async def test_a_verdict_ends_with_its_token(server: ClusterApiServer, reviews: TokenReviews) -> None:
+    text = token("a", expires_in=-1.0)
+    server.knows(text, "shop:default", pod=POD)
+    await reviews.caller(text)
+    server.reviews[text] = {"error": "token has expired"}
+    with pytest.raises(TokenRefused, match="token has expired"):
+        await reviews.caller(text)
+
+
+def test_a_token_says_when_it_ends() -> None:
+    assert expiry(token("a", 10)) == STARTED + 10
 
 
 async def test_an_api_that_is_away_is_no_verdict(server: ClusterApiServer, reviews: TokenReviews) -> None:

@@ -51,8 +51,8 @@ class TokenReviews:
 
     async def caller(self, token: str) -> Caller:
         """Whose token it is. Raises TokenRefused, TokensUnavailable."""
-        if not token or len(token) > MAX_TOKEN_BYTES:
-            raise TokenRefused("a service account's token is needed")
+        if len(token) > MAX_TOKEN_BYTES or expiry(token) is None:
+            raise TokenRefused("it is no service account's token")
         digest = hashlib.sha256(token.encode()).digest()
         verdict = self._verdicts.get(digest)
         if verdict is None or verdict.until <= self._clock():
@@ -84,7 +84,7 @@ class TokenReviews:
             answer = await self._api.create(REVIEWS, body)
         except ClusterApiError as error:
             raise TokensUnavailable(f"the token cannot be reviewed: {error}") from error
-        until = self._clock() + min(REMEMBERED_SECONDS, seconds_left(token, time.time()))
+        until = self._clock() + min(REMEMBERED_SECONDS, (expiry(token) or 0.0) - time.time())
         try:
             return _Verdict(until, read_review(answer, self._audience, self._registrars))
         except TokenRefused as refused:
@@ -92,21 +92,21 @@ class TokenReviews:
 
 
 class _Claims(msgspec.Struct, frozen=True):
-    exp: float = 0.0
+    exp: float
 
 
-def seconds_left(token: str, now: float) -> float:
-    """How long a token says it is still good for: nobody's word is taken for it, but none lasts longer.
+def expiry(token: str) -> float | None:
+    """When a token says it ends, in unix seconds: not taken at its word, but no verdict outlasts it.
 
-    0 if it does not say. now: unix seconds. Source: RFC 7519 section 4.1.4.
+    None if it does not say; what Kubernetes makes for pods does. Source: RFC 7519 section 4.1.4.
     """
-    payload = token.split(".")[1:2]
+    parts = token.split(".")
     try:
-        padded = payload[0] + "=" * (-len(payload[0]) % 4)
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Claims)
-    except (IndexError, ValueError, msgspec.MsgspecError):
-        return 0.0
-    return max(claims.exp - now, 0.0)
+        _, payload, _ = parts
+        padded = payload + "=" * (-len(payload) % 4)
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Claims).exp
+    except (ValueError, msgspec.MsgspecError):
+        return None
 
 
 def read_review(review: Mapping[str, Any], audience: str, registrars: frozenset[str]) -> Caller:

@@ -7,6 +7,7 @@ what it is answered with is their workload credential, which replaces an earlier
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import msgspec
 
@@ -15,7 +16,7 @@ from pellucid.api.context import ApiContext
 from pellucid.api.handlers.parameters import decoded_body
 from pellucid.api.outcome import Outcome
 from pellucid.api.registrations import credentials
-from pellucid.api.request import Request
+from pellucid.api.request import Peer, Request
 from pellucid.api.response import HttpError, Response, json_response
 from pellucid.derive.engine import Db, query
 from pellucid.identity.credentials import mint
@@ -24,6 +25,8 @@ from pellucid.model.pods import POD_NAME, POD_NAMESPACE
 from pellucid.model.services import Service
 from pellucid.state.mesh_tables import SERVICES
 from pellucid.state.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
 
 MAX_WAIT_SECONDS = 300.0
 
@@ -41,11 +44,19 @@ def login(context: ApiContext, request: Request) -> Outcome:
         raise HttpError(
             404, "there is no login here: the agent does not run with pellucid.kubernetes enabled"
         )
-    return _login(context, body.bearer_token, _wait_seconds(request))
+    return _answered(context, request.peer, body.bearer_token, _wait_seconds(request))
 
 
-async def _login(context: ApiContext, token: str, wait_s: float) -> Response:
-    caller = await known_caller(context, token)
+async def _answered(context: ApiContext, peer: Peer, token: str, wait_s: float) -> Response:
+    try:
+        return await _login(context, peer, token, wait_s)
+    except HttpError as refused:
+        logger.warning("no login for %s: %s", peer.address, refused.text)
+        raise
+
+
+async def _login(context: ApiContext, peer: Peer, token: str, wait_s: float) -> Response:
+    caller = await known_caller(context, peer, token)
     if not caller.pod_uid:
         raise HttpError(403, "Permission denied: the token is not bound to a pod; mount a projected one")
     try:
@@ -56,6 +67,7 @@ async def _login(context: ApiContext, token: str, wait_s: float) -> Response:
     services = _instances(context.head, caller)
     if not services:
         raise HttpError(404, _unregistered(caller))
+    logger.info("pod %s/%s logged in as %s", caller.namespace, caller.pod_name, services[-1].id)
     secret, credential = mint(services[0].node, services[0].id)
     await context.log.commit(credentials(credential.secret_sha256, services, caller.pod_uid))
     return json_response(
@@ -69,9 +81,11 @@ async def _login(context: ApiContext, token: str, wait_s: float) -> Response:
     )
 
 
-async def known_caller(context: ApiContext, token: str) -> Caller:
+async def known_caller(context: ApiContext, peer: Peer, token: str) -> Caller:
     """Whose token it is. Raises HttpError: 403 with the reason, 503 when nobody can say."""
     assert context.tokens is not None
+    if not peer.keeps_secrets:
+        raise HttpError(403, "Permission denied: the token came in plain text; send it over HTTPS")
     try:
         return await context.tokens.caller(token)
     except TokenRefused as refused:
@@ -111,7 +125,7 @@ def _instances(state: Snapshot, caller: Caller) -> tuple[Service, ...]:
 
 def _unregistered(caller: Caller) -> str:
     return (
-        f"pod {caller.namespace}/{caller.pod_name} is not registered yet: "
+        f"pod {caller.namespace}/{caller.pod_name} has no service registered yet: "
         "the endpoints controller registers it once it has an address"
     )
 
