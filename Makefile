@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench set-up clean
+.PHONY: help demo demo-local test lint bench set-up clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: set-up ## two unmodified programs talk through the mesh on this machine
-	@$(BIN)/pellucid demo -local $(if $(ONLINE),-online)
+demo: set-up ## the walkthrough: a cluster on this machine, the mesh installed with Helm, a deny and an allow
+	@$(BIN)/pellucid demo $(if $(ONLINE),-online) $(DEMO_ARGS)
+
+demo-local: set-up ## two unmodified programs talk through the mesh, without Kubernetes
+	@$(BIN)/pellucid demo -local $(if $(ONLINE),-online) $(DEMO_ARGS)
 
 test: set-up lint ## all checks and tests
 	@$(BIN)/pytest $(PYTEST_ARGS)
