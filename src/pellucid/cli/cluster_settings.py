@@ -55,6 +55,8 @@ def cluster_settings(flags: FlagValues, environment: Mapping[str, str], stdin: T
         nodes=flags.integer("nodes") if flags.given("nodes") else config.nodes,
         release=_release(flags) or config.release or default.release,
         api_port=config.api_port,
+        node_labels=config.node_labels,
+        ports=config.ports,
         pod_network=str(config.pod_network or default.pod_network),
         uplink=_uplink(flags, environment),
         outside=outside,

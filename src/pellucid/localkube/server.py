@@ -53,6 +53,7 @@ from pellucid.localkube.network.service_proxy import ServiceProxy
 from pellucid.localkube.node.kubelet import Kubelet
 from pellucid.localkube.node.log_file import LogOptions
 from pellucid.localkube.node.streams import KubeletStreams
+from pellucid.localkube.outside.host_ports import host_ports
 from pellucid.localkube.outside.world import World, outside_world
 from pellucid.localkube.types.kinds import SERVICE_ACCOUNTS
 from pellucid.state.log import Log
@@ -68,7 +69,8 @@ class Handed:
     """What the starting process hands over: the cluster's directory, and descriptors."""
 
     directory: Path
-    listener: int
+    listeners: tuple[int, ...]
+    """The API's, then those of the host's ports, in the order of the definition."""
     ready: int
     host_network: int | None = None
 
@@ -78,7 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pellucid-cluster-server")
     parser.add_argument("--directory", type=Path, required=True, help="the cluster's directory")
     parser.add_argument(
-        "--listener", type=int, required=True, help="descriptor of the API's listening socket"
+        "--listener",
+        type=int,
+        required=True,
+        action="append",
+        help="descriptor of a listening socket: the API's, then those of the host's ports",
     )
     parser.add_argument(
         "--ready", type=int, required=True, help="descriptor to write to once the API answers"
@@ -88,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve(Handed(given.directory, given.listener, given.ready, given.host_network)))
+    asyncio.run(serve(Handed(given.directory, tuple(given.listener), given.ready, given.host_network)))
     return 0
 
 
@@ -127,11 +133,20 @@ async def serve(handed: Handed) -> None:
         _run(undo, stop, dns.run())
         for kubelet in kubelets:
             _run(undo, stop, kubelet.run())
-        if await _first(nodes_ready(resources, definition.node_names()), stop.wait()):
+        await undo.enter_async_context(host_ports(_mapped(handed, definition, plan)))
+        if await _first(nodes_ready(resources, definition), stop.wait()):
             # Nobody waits for it if the starting process is gone; then this one must not stay.
             os.write(handed.ready, READY)
             os.close(handed.ready)
             await stop.wait()
+
+
+def _mapped(
+    handed: Handed, definition: ClusterDefinition, plan: AddressPlan
+) -> list[tuple[socket.socket, str, int]]:
+    """The host's ports: where each listens, and the address and port of the node that it leads to."""
+    mappings = zip(handed.listeners[1:], definition.settings.ports, strict=True)
+    return [(socket.socket(fileno=number), plan.node(one.node).v4, one.node_port) for number, one in mappings]
 
 
 def _tokens(pki: Path, resources: Resources) -> ServiceAccountTokens:
@@ -228,7 +243,7 @@ async def _listen(
     context = tls_context(pki / "apiserver.crt", pki / "apiserver.key", pki / "ca.crt")
     server = ApiServer(application, context)
     undo.push_async_callback(server.close)
-    await server.listen_on(socket.socket(fileno=handed.listener))
+    await server.listen_on(socket.socket(fileno=handed.listeners[0]))
     await server.listen(plan.node(0).v4, API_PORT)
 
 

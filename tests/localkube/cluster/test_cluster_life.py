@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -314,6 +315,45 @@ networking: {podSubnet: 10.20.0.0/16}
     machine.run(machine.kind(), "delete", "clusters", "--all", "--kubeconfig", str(kubeconfig))
     assert machine.cluster("list") == ""
     assert "configured" not in kubeconfig.read_text()
+
+
+def test_a_port_of_the_host_leads_to_a_service_also_after_a_restart(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = f"""
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes:
+- labels: {{ingress-ready: "true"}}
+  extraPortMappings: [{{containerPort: 30080, hostPort: {port}}}]
+"""
+    machine.run(machine.kind(), "create", "cluster", "--name", "one", "--config", "-", text=config)
+    assert "one-control-plane" in machine.kubectl("get", "nodes", "-l", "ingress-ready=true", "-o", "name")
+    machine.kubectl("apply", "-f", "-", text=WEB)
+    patch = '{"spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]}}'
+    machine.kubectl("patch", "service", "web", "-p", patch)
+    machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert fetched(port) == 200
+    taken = machine.cluster("create", "-name", "two", "-config", str(written(machine, config)), fails=True)
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in taken
+    machine.cluster("stop", "-name", "one")
+    machine.cluster("start", "-name", "one")
+    machine.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert fetched(port) == 200
+
+
+def fetched(port: int) -> int:
+    """The status of what a port of loopback answers, once it does."""
+    patient = ("curl", "-s", "--retry", "40", "--retry-delay", "1", "--retry-all-errors", "--max-time", "5")
+    url = f"http://127.0.0.1:{port}/"
+    words = (*patient, "-o", "/dev/null", "-w", "%{http_code}", url)
+    return int(subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout)
+
+
+def written(machine: Machine, config: str) -> Path:
+    file = machine.directory / "config.yaml"
+    file.write_text(config)
+    return file
 
 
 def test_a_configuration_that_cannot_be_had_makes_no_cluster(machine: Machine) -> None:

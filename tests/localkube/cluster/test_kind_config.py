@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from pellucid.localkube.cluster.definition import PortMapping
 from pellucid.localkube.cluster.kind_config import InvalidKindConfig, KindConfig, read_kind_config
 from pellucid.localkube.types.release import Release
 
@@ -32,9 +33,31 @@ def test_what_can_be_had_is_read() -> None:
     assert config == KindConfig("shop", 3, Release(29, 2), 6443, IPv4Network("10.20.0.0/16"))
 
 
+def test_labels_and_ports_of_nodes_are_read() -> None:
+    config = read(
+        "nodes:\n"
+        "- labels: {ingress-ready: 'true'}\n"
+        "  extraPortMappings: [{containerPort: 30080, hostPort: 8080, protocol: TCP}]\n"
+        "- role: worker\n"
+        "  extraPortMappings: [{containerPort: 30443, hostPort: 8443, listenAddress: '::'}]\n"
+    )
+    assert config.node_labels == ({"ingress-ready": "true"}, {})
+    assert config.ports == (PortMapping(8080, 30080), PortMapping(8443, 30443, "::", 1))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("nodes: [{labels: {a: true}}]", r"nodes\[0\].labels.a: True is no text; put it in quotes"),
+        ("nodes: [{extraPortMappings: [{containerPort: 80}]}]", r"Mappings\[0\].hostPort: None is no port"),
+        (
+            "nodes: [{extraPortMappings: [{containerPort: 80, hostPort: 80, protocol: UDP}]}]",
+            r"protocol: 'UDP'; .* can have 'TCP'",
+        ),
+        (
+            "nodes: [{extraPortMappings: [{containerPort: 80, hostPort: 80, listenAddress: here}]}]",
+            "listenAddress: 'here' is no IP address",
+        ),
         ("nodes: 3", "nodes: 3 is not a list"),
         ("nodes: [worker]", r"nodes\[0\]: 'worker' is not a mapping"),
         ("nodes: [{role: worker}]", "nodes: 0 have the role control-plane"),
@@ -47,7 +70,10 @@ def test_what_can_be_had_is_read() -> None:
             "nodes: a:v1.29.0, a:v1.30.0 differ",
         ),
         ("nodes: [{extraMounts: []}]", r"nodes\[0\].extraMounts: clusters here cannot do this"),
-        ("nodes: [{rle: worker}]", r"nodes\[0\].rle: unknown field; known are image, role"),
+        (
+            "nodes: [{rle: worker}]",
+            r"nodes\[0\].rle: unknown field; known are .* role",
+        ),
         ("featureGates: {A: true}", "featureGates: clusters here cannot do this"),
         ("networking: {ipFamily: ipv6}", "networking.ipFamily: 'ipv6'; .* 'ipv4' or 'dual'"),
         ("networking: {disableDefaultCNI: true}", "networking.disableDefaultCNI: True"),

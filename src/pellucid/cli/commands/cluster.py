@@ -155,8 +155,8 @@ CREATE = Command(
         "    $ kubectl get nodes\n\n"
         "Pods are processes in network namespaces of their own; without -uplink no packet of theirs leaves "
         "the machine. Needs root, runc, iptables and iproute2.\n\n"
-        "A configuration file is kind's (kind.x-k8s.io/v1alpha4): nodes with role and image; networking's "
-        "ipFamily, apiServerPort and podSubnet."
+        "A configuration file is kind's (kind.x-k8s.io/v1alpha4): nodes with role, image, labels and "
+        "extraPortMappings; networking's ipFamily, apiServerPort and podSubnet."
     ),
     run=_in_clusters(_create, "create cluster"),
     flags=(

@@ -39,6 +39,15 @@ class ClusterError(Exception):
     """The cluster cannot be what was asked; the message says why and what to do."""
 
 
+class PortMapping(msgspec.Struct, frozen=True):
+    """A TCP port of the host that leads to one of a node, the first of which is 0."""
+
+    host_port: int
+    node_port: int
+    address: str = "127.0.0.1"
+    node: int = 0
+
+
 class ClusterSettings(msgspec.Struct, frozen=True):
     """What whoever creates a cluster decides."""
 
@@ -47,6 +56,9 @@ class ClusterSettings(msgspec.Struct, frozen=True):
     api_port: int = 0
     """The API's on the host's loopback; 0 for any that is free."""
     pod_network: str = str(AddressPlan().pods_v4)
+    node_labels: tuple[dict[str, str], ...] = ()
+    """Of the first nodes, beside those that every node has."""
+    ports: tuple[PortMapping, ...] = ()
     uplink: bool = False
     """Whether it is lent the host's way out."""
     outside: dict[str, tuple[str, ...]] = {}

@@ -5,13 +5,14 @@ Source: kind docs, "Configuration" (kind.x-k8s.io/v1alpha4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Network
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 import msgspec
 import yaml
 
+from pellucid.localkube.cluster.definition import PortMapping
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.types.release import InvalidRelease, Release, parse_release
 
@@ -25,8 +26,6 @@ _NOT_HERE = frozenset(
         "containerdConfigPatches",
         "containerdConfigPatchesJSON6902",
         "extraMounts",
-        "extraPortMappings",
-        "labels",
     }
 )
 _POD_PREFIX = 16
@@ -44,6 +43,8 @@ class KindConfig(msgspec.Struct, frozen=True):
     release: Release | None = None
     api_port: int = 0
     pod_network: IPv4Network | None = None
+    node_labels: tuple[dict[str, str], ...] = ()
+    ports: tuple[PortMapping, ...] = ()
 
 
 def read_kind_config(text: str) -> KindConfig:
@@ -63,6 +64,8 @@ def read_kind_config(text: str) -> KindConfig:
     return KindConfig(
         name=top.get("name"),
         nodes=_node_count(nodes),
+        node_labels=_labels(nodes),
+        ports=tuple(one for index, node in enumerate(nodes) for one in _ports(index, node)),
         release=_release(nodes),
         **_networking(network),
     )
@@ -84,7 +87,7 @@ def release_of_image(image: str) -> Release:
 
 def _node_count(nodes: list[Mapping[str, Any]]) -> int:
     for index, node in enumerate(nodes):
-        _known(f"nodes[{index}]", node, {"role", "image"})
+        _known(f"nodes[{index}]", node, {"role", "image", "labels", "extraPortMappings"})
         _one_of(f"nodes[{index}].role", node.get("role", "control-plane"), "control-plane", "worker")
     planes = sum(node.get("role", "control-plane") == "control-plane" for node in nodes)
     if planes != 1:
@@ -102,6 +105,39 @@ def _release(nodes: list[Mapping[str, Any]]) -> Release | None:
     return next(iter(releases), None)
 
 
+def _labels(nodes: list[Mapping[str, Any]]) -> tuple[dict[str, str], ...]:
+    found = []
+    for index, node in enumerate(nodes):
+        place = f"nodes[{index}].labels"
+        labels = _mapping(place, node.get("labels") or {})
+        for name, value in labels.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise InvalidKindConfig(f"{place}.{name}: {value!r} is no text; put it in quotes")
+        found.append(dict(labels))
+    return tuple(found) if any(found) else ()
+
+
+def _ports(node: int, settings: Mapping[str, Any]) -> Iterator[PortMapping]:
+    for index, given in enumerate(_list("extraPortMappings", settings.get("extraPortMappings") or [])):
+        place = f"nodes[{node}].extraPortMappings[{index}]"
+        one = _mapping(place, given)
+        _known(place, one, {"containerPort", "hostPort", "listenAddress", "protocol"})
+        _one_of(f"{place}.protocol", one.get("protocol", "TCP"), "TCP")
+        address = str(one.get("listenAddress") or "127.0.0.1")
+        try:
+            ip_address(address)
+        except ValueError:
+            raise InvalidKindConfig(f"{place}.listenAddress: {address!r} is no IP address") from None
+        host, inner = (_port(f"{place}.{name}", one.get(name)) for name in ("hostPort", "containerPort"))
+        yield PortMapping(host, inner, address, node)
+
+
+def _port(path: str, value: Any) -> int:
+    if not isinstance(value, int) or not 0 < value < 65_536:
+        raise InvalidKindConfig(f"{path}: {value!r} is no port, 1 to 65535")
+    return value
+
+
 def _networking(network: Mapping[str, Any]) -> dict[str, Any]:
     known = {
         "ipFamily": ("ipv4", "dual"),
@@ -115,10 +151,8 @@ def _networking(network: Mapping[str, Any]) -> dict[str, Any]:
         if name in network:
             _one_of(f"networking.{name}", network[name], *possible)
     found: dict[str, Any] = {}
-    if port := network.get("apiServerPort"):
-        if not isinstance(port, int) or not 0 < port < 65_536:
-            raise InvalidKindConfig(f"networking.apiServerPort: {port!r} is no port, 1 to 65535")
-        found["api_port"] = port
+    if "apiServerPort" in network:
+        found["api_port"] = _port("networking.apiServerPort", network["apiServerPort"])
     if "podSubnet" in network:
         found["pod_network"] = pod_network(str(network["podSubnet"]))
     return found

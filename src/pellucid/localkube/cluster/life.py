@@ -28,7 +28,7 @@ from pellucid.localkube.cluster.holding import ended_by_signals, held, undisturb
 from pellucid.localkube.cluster.kubeconfig import add_to_user, own_kubeconfig, remove_from_user, written
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import (
-    api_listener,
+    host_listeners,
     running_server,
     start_server,
     stop_server,
@@ -130,13 +130,13 @@ class Clusters:
         self, name: str, settings: ClusterSettings, progress: Progress, added: tuple[ImageEntry, ...]
     ) -> ClusterDefinition:
         directory = self.root / name
-        with api_listener(settings.api_port) as listener:
-            definition = ClusterDefinition(name, int(listener.getsockname()[1]), settings)
+        with host_listeners(settings, settings.api_port) as listeners:
+            definition = ClusterDefinition(name, int(listeners[0].getsockname()[1]), settings)
             with progress.step("Writing configuration 📜"):
                 _fill(directory, definition)
                 write_image_entries(images_file(directory), joined(self.images, added))
             with progress.step("Starting control-plane 🕹️"):
-                start_server(directory, listener, uplink=settings.uplink)
+                start_server(directory, listeners, uplink=settings.uplink)
         add_to_user(own_kubeconfig(definition, directory / "pki"), self.environment)
         return definition
 
@@ -149,8 +149,9 @@ class Clusters:
             _check_machine(self.environment)
             _remove_containers(directory)
             self._add_images(name, self.images)
-            with api_listener(definition.port) as listener, ended_by_signals():
-                start_server(directory, listener, uplink=definition.settings.uplink)
+            settings = definition.settings
+            with host_listeners(settings, definition.port) as listeners, ended_by_signals():
+                start_server(directory, listeners, uplink=settings.uplink)
 
     def stop(self, name: str) -> None:
         """Stop a cluster and keep its objects. Raises ClusterError if there is no such cluster."""

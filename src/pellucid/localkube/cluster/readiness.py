@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import aclosing
 
 from pellucid.localkube.api.store import Resources
+from pellucid.localkube.cluster.definition import ClusterDefinition
 from pellucid.localkube.network.following import changes_of
 from pellucid.localkube.types.kinds import NODES
 
 
-async def nodes_ready(resources: Resources, names: Iterable[str]) -> None:
-    """Wait until all the nodes of these names are ready."""
-    wanted = set(names)
+async def nodes_ready(resources: Resources, definition: ClusterDefinition) -> None:
+    """Wait until all the nodes are ready, and give them the labels that the definition has for them."""
+    wanted = set(definition.node_names())
     async with aclosing(changes_of(resources, (NODES,))) as changes:
         async for _ in changes:
             if wanted <= {one["metadata"]["name"] for one in resources.select(NODES)[1] if _is_ready(one)}:
-                return
+                break
+    for name, labels in zip(definition.node_names(), definition.settings.node_labels, strict=False):
+        if labels:
+            await resources.patch(NODES, "", name, {"metadata": {"labels": labels}})
 
 
 def _is_ready(node: dict[str, object]) -> bool:

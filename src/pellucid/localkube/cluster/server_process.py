@@ -14,12 +14,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from pellucid.localkube.cluster.definition import ClusterError, write_private
+from pellucid.localkube.cluster.definition import ClusterError, ClusterSettings, write_private
 
 READY = b"ready\n"
 START_SECONDS = 60.0
@@ -33,15 +33,24 @@ class ServerProcess(msgspec.Struct, frozen=True):
     started: int
 
 
-def api_listener(port: int = 0) -> socket.socket:
-    """A socket that listens on the host's loopback, at a free port if none is given. Raises ClusterError.
+@contextlib.contextmanager
+def host_listeners(settings: ClusterSettings, port: int) -> Iterator[list[socket.socket]]:
+    """Sockets that listen on the host: the API's on loopback, at a free port for 0, and of port mappings.
 
-    Held from the choice of the port on, so that nobody else can take it before the server has it.
+    Held from the choice of the port on, so that nobody else can take it before the server has it. Raises
+    ClusterError.
     """
+    with contextlib.ExitStack() as held:
+        wanted = [("127.0.0.1", port), *((one.address, one.host_port) for one in settings.ports)]
+        yield [held.enter_context(_listener(*each)) for each in wanted]
+
+
+def _listener(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=1024)
+        return socket.create_server((address, port), family=family, backlog=1024)
     except OSError as error:
-        raise ClusterError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from None
+        raise ClusterError(f"cannot listen on {address}:{port}: {error.strerror}") from None
 
 
 def running_server(directory: Path) -> ServerProcess | None:
@@ -53,23 +62,25 @@ def running_server(directory: Path) -> ServerProcess | None:
     return process if _started_at(process.pid) == process.started else None
 
 
-def start_server(directory: Path, listener: socket.socket, *, uplink: bool) -> None:
+def start_server(directory: Path, listeners: Sequence[socket.socket], *, uplink: bool) -> None:
     """Start the server of the cluster in `directory` and wait until its API answers.
 
-    listener: of `api_listener`; the server gets its own hold on it. uplink: hand it this process's network,
-    too. Raises ClusterError with what the server said if it ends first.
+    listeners: of `host_listeners`; the server gets its own hold on them. uplink: hand it this process's
+    network, too. Raises ClusterError with what the server said if it ends first.
     """
     with contextlib.ExitStack() as handing:
-        handed = {"listener": listener.fileno()}
+        handed = [("listener", one.fileno()) for one in listeners]
         if uplink:
-            handed["host-network"] = os.open("/proc/self/ns/net", os.O_RDONLY)
-            handing.callback(os.close, handed["host-network"])
-        told, handed["ready"] = os.pipe()
-        handing.callback(os.close, handed["ready"])
+            network = os.open("/proc/self/ns/net", os.O_RDONLY)
+            handing.callback(os.close, network)
+            handed.append(("host-network", network))
+        told, tell = os.pipe()
+        handing.callback(os.close, tell)
+        handed.append(("ready", tell))
         with (directory / "server.log").open("ab") as log:
             launcher = subprocess.Popen(
                 _command(directory, handed),
-                pass_fds=tuple(handed.values()),
+                pass_fds=tuple(number for _, number in handed),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -109,10 +120,10 @@ def stop_server(directory: Path) -> None:
     (directory / "process.json").unlink(missing_ok=True)
 
 
-def _command(directory: Path, descriptors: Mapping[str, int]) -> list[str]:
+def _command(directory: Path, descriptors: Iterable[tuple[str, int]]) -> list[str]:
     namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
     server = [sys.executable, "-m", "pellucid.localkube.server", "--directory", str(directory)]
-    handed = [word for name, number in descriptors.items() for word in (f"--{name}", str(number))]
+    handed = [word for name, number in descriptors for word in (f"--{name}", str(number))]
     return [*namespaces, *server, *handed]
 
 
