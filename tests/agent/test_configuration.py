@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pellucid.agent import configuration as configuration_module
-from pellucid.agent.configuration import AgentConfiguration, reloaded
+from pellucid.agent.configuration import AgentConfiguration, Kubernetes, reloaded
 from pellucid.agent.configuration_loading import load_configuration
 from pellucid.agent.configuration_sources import ConfigurationError
 from pellucid.agent.host import Host, this_host
@@ -165,9 +165,45 @@ def test_an_agent_without_a_mesh_there_is_not() -> None:
     )
 
 
+def kubernetes(settings: str = "", beside: str = "") -> str:
+    return f'pellucid {{ kubernetes {{ enabled = true token_audience = "mesh" {settings} }} }} {beside}'
+
+
+def test_an_agent_as_a_pod_has_a_certificate_of_its_own_and_is_written_to_from_its_own_machine() -> None:
+    names = 'server_names = ["mesh-server.mesh.svc", "10.1.2.3"]'
+    settings = f'registrars = ["mesh/injector"] ca_config_map = "server-ca" {names}'
+    configuration = configured(kubernetes(settings, "ports { https = 8501 }"))
+    assert listening(configuration.listeners.https) == ["127.0.0.1:8501"]
+    assert [str(network) for network in configuration.http.allow_write_from] == ["127.0.0.0/8", "::1/128"]
+    assert configuration.kubernetes == Kubernetes(
+        enabled=True,
+        token_audience="mesh",
+        registrars=("mesh/injector",),
+        ca_config_map="server-ca",
+        server_names=("mesh-server.mesh.svc", "10.1.2.3"),
+    )
+
+
+def test_who_may_write_to_an_agent_as_a_pod_can_be_said() -> None:
+    configuration = configured(kubernetes(beside='http_config { allow_write_http_from = ["10.0.0.0/8"] }'))
+    assert [str(network) for network in configuration.http.allow_write_from] == ["10.0.0.0/8"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("pellucid { kubernetes { enabled = true } }", "pellucid.kubernetes.token_audience cannot be empty"),
+        (kubernetes('registrars = ["injector"]'), '"injector" is no service account; write it as namespace/'),
+        (kubernetes('server_names = ["a b"]'), 'server_names: "a b" is no DNS name and no IP address'),
+        (kubernetes('registrar = ["a/b"]'), 'did you mean "registrars"?'),
+        (
+            kubernetes('ca_config_map = "ca"', 'cert_file = "c" key_file = "k"'),
+            "pellucid.kubernetes.ca_config_map would publish the server's own authority",
+        ),
+        (
+            kubernetes("", 'verify_incoming = true ca_file = "c"'),
+            "verify_incoming needs cert_file and key_file",
+        ),
         ('datacenter = "dc 1"', 'datacenter cannot be "dc 1". Please use only [a-z0-9-_]'),
         ('datacenter = ""', "datacenter cannot be empty"),
         ('node_name = " "', "node_name cannot be empty"),

@@ -17,7 +17,6 @@ from pellucid.agent.configuration import (
     Connect,
     Dns,
     Http,
-    Kubernetes,
     Listeners,
     Logging,
     Ports,
@@ -43,6 +42,7 @@ from pellucid.agent.configuration_keys import (
 )
 from pellucid.agent.configuration_sources import ConfigurationError, Source, load, read_sources
 from pellucid.agent.host import Host, this_host
+from pellucid.agent.kubernetes.settings import kubernetes_settings
 from pellucid.agent.listen_addresses import ListenAddress, ip_address, listen_addresses, networks
 from pellucid.dns.settings import parse_recursor
 from pellucid.model.definitions import ServiceDefinition
@@ -95,6 +95,7 @@ def decide(
     bind = ip_address("bind_addr", _or(keys.bind_addr, "127.0.0.1" if dev else ANY_ADDRESS), host)
     if not dev and not keys.data_dir:
         raise ConfigurationError("data_dir cannot be empty; give -data-dir, or -dev to keep nothing")
+    tls = _tls(keys)
     return AgentConfiguration(
         node_name=_node_name(_or(keys.node_name, host.name)),
         node_id=_node_id(_or(keys.node_id, "")),
@@ -105,7 +106,7 @@ def decide(
         advertise_address=_advertised(keys, bind, host),
         listeners=_listeners(keys, dev=dev, host=host),
         ports=_ports(_or(keys.ports, PortKeys())),
-        tls=_tls(keys),
+        tls=tls,
         logging=_logging(keys, dev=dev),
         dns=_dns(keys),
         http=_http(keys),
@@ -113,7 +114,7 @@ def decide(
         checks=_checks(keys),
         telemetry=_telemetry(_or(keys.telemetry, TelemetryKeys())),
         ui=_ui(keys, dev=dev),
-        kubernetes=_kubernetes(_own_kubernetes(keys)),
+        kubernetes=kubernetes_settings(_own_kubernetes(keys), tls),
         pid_file=_or(keys.pid_file, ""),
         bootstrap_config_entries=_or(_or(keys.config_entries, ConfigEntryKeys()).bootstrap, ()),
         service_definitions=_distinct_services(_or(keys.service, ()) + _or(keys.services, ())),
@@ -362,29 +363,6 @@ def _telemetry(keys: TelemetryKeys) -> Telemetry:
 
 def _own_kubernetes(keys: ConfigurationFile) -> KubernetesKeys:
     return _or(_or(keys.pellucid, OwnKeys()).kubernetes, KubernetesKeys())
-
-
-def _kubernetes(keys: KubernetesKeys) -> Kubernetes:
-    registrars = _or(keys.registrars, ())
-    for registrar in registrars:
-        namespace, _, account = registrar.partition("/")
-        if not namespace or not account or "/" in account:
-            raise ConfigurationError(
-                f'pellucid.kubernetes.registrars: "{registrar}" is no service account; '
-                "write it as namespace/name"
-            )
-    if keys.enabled and not keys.token_audience:
-        raise ConfigurationError(
-            "pellucid.kubernetes.token_audience cannot be empty: without an audience any pod's token, "
-            "meant for anyone, would do"
-        )
-    return Kubernetes(
-        enabled=bool(keys.enabled),
-        token_audience=_or(keys.token_audience, ""),
-        registrars=registrars,
-        ca_config_map=_or(keys.ca_config_map, ""),
-        server_names=_or(keys.server_names, ()),
-    )
 
 
 def _ui(keys: ConfigurationFile, *, dev: bool) -> Ui:
