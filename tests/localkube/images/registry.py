@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
 import tarfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -108,13 +109,17 @@ class Registry:
 
 
 @contextmanager
-def served(registry: Registry, host: str = "127.0.0.1", port: int = 0) -> Iterator[Registry]:
+def served(
+    registry: Registry, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Registry]:
     """Serve it in the network namespace of this thread."""
 
     class Handler(_Answers):
         of = registry
 
     server = ThreadingHTTPServer((host, port), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     registry.address = f"{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

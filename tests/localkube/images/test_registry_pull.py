@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.localkube.images.registry import (
     served,
     tar_of,
 )
+from tests.self_signed import self_signed
 
 pytestmark = pytest.mark.root
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -199,12 +201,39 @@ def test_a_registry_that_does_not_answer_is_told_with_the_reason(tmp_path: Path)
         pull_image(parse_reference("127.0.0.1:1/a:1"), client, tmp_path)
 
 
-def test_a_registry_by_https_may_not_lead_to_http(registry: Registry) -> None:
-    client = RegistryClient(registry.address, plain=False)
-    with pytest.raises(RegistryError, match="failed to do request"):
-        resolved_digest(parse_reference(f"{registry.address}/a:1"), client)
-    with pytest.raises(RegistryError, match="is not HTTPS"):
-        client._check_scheme("http://registry.example/v2/")
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[Registry, ssl.SSLContext]]:
+    """A registry by HTTPS, and the trust in its certificate."""
+    pair = self_signed("127.0.0.1")
+    file = tmp_path / "registry.pem"
+    file.write_bytes(pair.certificate + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with served(Registry(), tls=context) as made:
+        yield made, ssl.create_default_context(cadata=pair.certificate.decode())
+
+
+def test_a_registry_by_https_is_believed_only_with_a_certificate_that_is_trusted(
+    secured: tuple[Registry, ssl.SSLContext], tmp_path: Path
+) -> None:
+    registry, trust = secured
+    registry.add_image("a:1", LOWER)
+    reference = parse_reference(f"{registry.address}/a:1")
+    trusting = RegistryClient(registry.address, plain=False, trust=trust)
+    assert pull_image(reference, trusting, tmp_path)[0].digest
+    with pytest.raises(RegistryError, match="certificate verify failed"):
+        resolved_digest(reference, RegistryClient(registry.address, plain=False))
+
+
+def test_a_registry_by_https_may_not_lead_to_http(
+    secured: tuple[Registry, ssl.SSLContext], tmp_path: Path
+) -> None:
+    registry, trust = secured
+    registry.add_image("a:1", LOWER)
+    registry.elsewhere = True
+    client = RegistryClient(registry.address, plain=False, trust=trust)
+    with pytest.raises(RegistryError, match=r'leads to "http://localhost:.*", which is not HTTPS'):
+        pull_image(parse_reference(f"{registry.address}/a:1"), client, tmp_path)
 
 
 @pytest.mark.parametrize(
