@@ -1,5 +1,6 @@
-# ruff: noqa: ASYNC240, ASYNC221
+# ruff: noqa: ASYNC110, ASYNC240, ASYNC221
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -197,3 +198,25 @@ async def test_an_image_from_an_archive_runs_without_what_its_upper_layer_delete
     container = await pod.runtime.start("c0", settings, pod.sandbox, tmp_path / "logs" / "c0.log")
     pod.started.append(container)
     assert (await pod.output(container)).split() == ["/opt/*", "/usr/*"]
+
+
+def children_named(name: str) -> list[int]:
+    found = []
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                found.append(int(pid))
+    return found
+
+
+async def test_a_runtime_that_is_killed_in_the_middle_of_a_start_leaves_nothing(pod: Pod) -> None:
+    starting = asyncio.ensure_future(pod.start("sleep infinity"))
+    while not (runc := children_named("runc")):
+        await asyncio.sleep(0)
+    os.kill(runc[0], signal.SIGKILL)
+    with pytest.raises(ContainerFailed, match="the runtime was ended by signal 9"):
+        await starting
+    assert not list((pod.directory / "runtime" / "runc").iterdir())
+    assert not list((pod.directory / "runtime" / "containers").iterdir())
+    groups = Path("/sys/fs/cgroup").glob(f"*/localkube-test-{os.getpid()}/*")
+    assert not [group for group in groups if group.is_dir()]

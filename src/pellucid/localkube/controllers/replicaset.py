@@ -77,6 +77,8 @@ def _scaled(replica_set: Object, pods: list[Object]) -> tuple[Change, ...]:
         said = Say(replica_set, "SuccessfulCreate", "Created pod: {name}")
         made = Create(PODS, pod_from_template(replica_set, replica_set["spec"]["template"]), then=said)
         return (made,) * min(missing, BURST)
+    if missing == 0:
+        return ()
     changes: list[Change] = []
     for pod in first_to_go(pods)[: min(-missing, BURST)]:
         changes.append(Remove(PODS, namespace_of(pod), name_of(pod), uid_of(pod)))

@@ -71,18 +71,31 @@ def host_ports(pods: Iterable[Object], node_name: str, *, version: int) -> tuple
     """The host ports of a node's running pods."""
     found = []
     for pod in pods:
+        wanted = _wanted_host_ports(pod)
+        over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        if not wanted or over or pod["spec"].get("nodeName") != node_name:
+            continue
         addresses = [one["ip"] for one in pod.get("status", {}).get("podIPs") or ()]
         address = next((one for one in addresses if ip_address(one).version == version), "")
-        over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-        if over or not address or pod["spec"].get("nodeName") != node_name or pod["spec"].get("hostNetwork"):
-            continue
-        for container in pod["spec"]["containers"]:
-            for port in container.get("ports") or ():
-                if port.get("hostPort"):
-                    backend = Backend(address, port["containerPort"])
-                    protocol = port.get("protocol", "TCP").lower()
-                    found.append(HostPort(port.get("hostIP") or "", port["hostPort"], protocol, backend))
+        if address:
+            found += [
+                HostPort(
+                    port.get("hostIP") or "",
+                    port["hostPort"],
+                    port.get("protocol", "TCP").lower(),
+                    Backend(address, port["containerPort"]),
+                )
+                for port in wanted
+            ]
     return tuple(found)
+
+
+def _wanted_host_ports(pod: Object) -> list[Object]:
+    """None for a pod that has the node's network anyway."""
+    if pod["spec"].get("hostNetwork"):
+        return []
+    every = (port for one in pod["spec"]["containers"] for port in one.get("ports") or ())
+    return [port for port in every if port.get("hostPort")]
 
 
 def nat_table(

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from pellucid.localkube.node.cgroups import ended_for_memory, kill_members, remove_cgroup
 from pellucid.localkube.node.exec_session import ExecSession, open_exec
 from pellucid.localkube.node.log_file import LogWriter
 from pellucid.localkube.node.oci_config import ContainerSettings, capabilities_of, image_layers, oci_config
@@ -30,10 +31,10 @@ from pellucid.localkube.node.runtime_errors import ContainerFailed, runtime_word
 from pellucid.localkube.node.sandbox import Sandbox
 
 _PR_SET_CHILD_SUBREAPER = 36
-_CGROUPS = Path("/sys/fs/cgroup")
 _DRAIN_S = 2.0
 _STARTS_AT_ONCE = 4
 _START_S, _CALL_S, _END_S = 60.0, 20.0, 10.0
+_REMOVAL_ATTEMPTS, _REMOVAL_PAUSE_S = 40, 0.05
 _log = structlog.get_logger(__name__)
 
 
@@ -91,12 +92,12 @@ class ContainerRuntime:
     ) -> Container:
         """Raises ContainerFailed with the runtime's words."""
         directory = self._directory / "containers" / id
-        _lay_out(settings, directory)
         config = oci_config(settings, directory, sandbox.namespaces(), f"/{self._name}/{id}", self._available)
-        (directory / "config.json").write_bytes(msgspec.json.encode(config))
         log_path.parent.mkdir(parents=True, exist_ok=True)
         log = LogWriter(log_path, self._now)
         try:
+            await asyncio.to_thread(_lay_out, settings, directory)
+            (directory / "config.json").write_bytes(msgspec.json.encode(config))
             async with self._starts:
                 container = await self._run_to_its_end(id, settings, directory, log)
         except BaseException:
@@ -149,8 +150,16 @@ class ContainerRuntime:
         return await _wait_bounded(process, _CALL_S)
 
     async def _delete(self, id: str) -> None:
-        if (self._directory / "runc" / id).exists():
+        """Also what the runtime itself, ended in the middle of a start, would not recognize."""
+        state, cgroup = self._directory / "runc" / id, f"{self._name}/{id}"
+        if state.exists():
             await self._call("delete", "--force", id)
+            shutil.rmtree(state, ignore_errors=True)
+        for _ in range(_REMOVAL_ATTEMPTS):
+            if remove_cgroup(cgroup):
+                return
+            kill_members(cgroup)
+            await asyncio.sleep(_REMOVAL_PAUSE_S)
 
     async def _run_to_its_end(
         self, id: str, settings: ContainerSettings, directory: Path, log: LogWriter
@@ -184,7 +193,7 @@ class ContainerRuntime:
             streams.started()
         if code != 0:
             streams.abandon()
-            raise ContainerFailed(runtime_words(errors, "create"), 128)
+            raise ContainerFailed(runtime_words(errors, "create", code), 128)
         pid = int((directory / "pid").read_text())
         container = Container(id, pid, directory, log, self._now())
         drained = await streams.connect(container)
@@ -203,7 +212,7 @@ class ContainerRuntime:
         await asyncio.wait([drained], timeout=_DRAIN_S)
         container.log.close()
         code, number = status
-        killed_for_memory = code != 0 and _out_of_memory(f"{self._name}/{container.id}")
+        killed_for_memory = code != 0 and ended_for_memory(f"{self._name}/{container.id}")
         container.exit.set_result(
             ContainerExit(code, number, container.started_at, finished, killed_for_memory)
         )
@@ -230,13 +239,7 @@ def remove_leftovers(directory: Path, name: str) -> None:
         )  # fmt: skip
         shutil.rmtree(state, ignore_errors=True)
     shutil.rmtree(directory / "containers", ignore_errors=True)
-    for cgroup in (*_CGROUPS.glob(f"*/{name}"), _CGROUPS / name):
-        with contextlib.suppress(OSError):
-            for child in cgroup.iterdir():
-                if child.is_dir():
-                    child.rmdir()
-        with contextlib.suppress(OSError):
-            cgroup.rmdir()
+    remove_cgroup(name)
 
 
 def _own_capabilities() -> frozenset[str]:
@@ -283,14 +286,6 @@ def _reap(pid: int) -> tuple[int, int]:
     if os.WIFSIGNALED(status):
         return 128 + os.WTERMSIG(status), os.WTERMSIG(status)
     return os.WEXITSTATUS(status), 0
-
-
-def _out_of_memory(cgroup: str) -> bool:
-    for path in (_CGROUPS / "memory" / cgroup / "memory.oom_control", _CGROUPS / cgroup / "memory.events"):
-        with contextlib.suppress(OSError):
-            counts = dict(line.split(maxsplit=1) for line in path.read_text().splitlines())
-            return int(counts.get("oom_kill", "0")) > 0
-    return False
 
 
 class _Output(asyncio.Protocol):

@@ -58,7 +58,7 @@ class ExecSession:
         failed = code == 255 and errors.exists() and errors.stat().st_size > 0
         try:
             if failed:
-                raise ContainerFailed(runtime_words(errors, "exec"), 126)
+                raise ContainerFailed(runtime_words(errors, "exec", code), 126)
             return code
         finally:
             self._release()

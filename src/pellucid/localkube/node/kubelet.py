@@ -20,6 +20,7 @@ from pellucid.localkube.node.container_runtime import ContainerRuntime
 from pellucid.localkube.node.event_recorder import EventRecorder
 from pellucid.localkube.node.node_object import lease_object, machine_capacity, node_object, node_status
 from pellucid.localkube.node.node_parts import IssueToken, NodeParts
+from pellucid.localkube.node.orphans import reap_orphans
 from pellucid.localkube.node.pod_volumes import refers_to
 from pellucid.localkube.node.pod_worker import PodWorker
 from pellucid.localkube.types.kinds import CONFIG_MAPS, LEASES, NODES, PODS, SECRETS, Resource
@@ -172,7 +173,9 @@ class Kubelet:
         await self._post_status()
 
     async def _renew(self) -> None:
+        ended: frozenset[int] = frozenset()
         while True:
+            ended = reap_orphans(ended)
             try:
                 await self._renew_lease()
                 await self._post_status()

@@ -16,9 +16,12 @@ class ContainerFailed(Exception):
         self.exit_code = exit_code
 
 
-def runtime_words(log: Path, action: str) -> str:
-    """The last error of the runtime's log, in the words users know from container engines."""
-    said = "no reason given"
+def runtime_words(log: Path, action: str, code: int) -> str:
+    """The last error of the runtime's log, in the words users know from container engines.
+
+    `code` is the runtime's own exit code, below zero where a signal ended it.
+    """
+    said = f"the runtime was ended by signal {-code}" if code < 0 else "no reason given"
     with contextlib.suppress(OSError):
         for line in log.read_text().splitlines():
             with contextlib.suppress(msgspec.DecodeError):
