@@ -40,6 +40,7 @@ EXCLUDE_INBOUND_PORTS = f"{PREFIX}transparent-proxy-exclude-inbound-ports"
 EXCLUDE_OUTBOUND_PORTS = f"{PREFIX}transparent-proxy-exclude-outbound-ports"
 EXCLUDE_OUTBOUND_CIDRS = f"{PREFIX}transparent-proxy-exclude-outbound-cidrs"
 EXCLUDE_UIDS = f"{PREFIX}transparent-proxy-exclude-uids"
+TRANSPARENT_PROXY_STATUS = f"{PREFIX}transparent-proxy-status"
 OVERWRITE_PROBES = f"{PREFIX}transparent-proxy-overwrite-probes"
 
 ENABLE_METRICS = f"{PREFIX}enable-metrics"
@@ -59,10 +60,16 @@ PROXY_LIFECYCLE = f"{PREFIX}enable-sidecar-proxy-lifecycle"
 PROXY_DRAIN_LISTENERS = f"{PREFIX}enable-sidecar-proxy-lifecycle-shutdown-drain-listeners"
 PROXY_SHUTDOWN_GRACE = f"{PREFIX}sidecar-proxy-lifecycle-shutdown-grace-period-seconds"
 PROXY_STARTUP_FAILURE = f"{PREFIX}sidecar-proxy-startup-failure-seconds"
+PROXY_LIVENESS_FAILURE = f"{PREFIX}sidecar-proxy-liveness-failure-seconds"
+ENVOY_CONCURRENCY = f"{PREFIX}consul-envoy-proxy-concurrency"
+USER_VOLUMES = f"{PREFIX}consul-sidecar-user-volume"
+USER_VOLUME_MOUNTS = f"{PREFIX}consul-sidecar-user-volume-mount"
 NATIVE_SIDECAR = f"{PREFIX}enable-consul-dataplane-as-sidecar"
 
 INJECTED = "injected"
 """The value of CONNECT_INJECT_STATUS on a pod with a sidecar."""
+REDIRECTED = "enabled"
+"""The value of TRANSPARENT_PROXY_STATUS on a pod whose traffic the injector redirects."""
 ENDPOINTS_CONTROLLER = "consul-k8s-endpoints-controller"
 """The value of CONNECT_INJECT_MANAGED_BY."""
 
@@ -122,6 +129,14 @@ def parse_port_number(key: str, text: str, lowest: int = 1) -> int:
         raise InvalidAnnotationError(
             f"{key} annotation value of {text} is not in the {kind} port range {lowest}-{HIGHEST_PORT}"
         )
+    return number
+
+
+def parse_count(key: str, text: str) -> int:
+    """A number of things or seconds, 0 or more. Raises InvalidAnnotationError."""
+    number = parse_integer(text.strip())
+    if number is None:
+        raise InvalidAnnotationError(f"{key} annotation value of {text} is not a valid integer")
     return number
 
 

@@ -34,6 +34,11 @@ def init_containers_of(spec: Object) -> list[Object]:
     return [container for container in containers if container.get("name") not in ours]
 
 
+def native_sidecars_of(spec: Object) -> list[Object]:
+    """The application's own native sidecars: init containers that stay, in order."""
+    return [each for each in init_containers_of(spec) if each.get("restartPolicy") == "Always"]
+
+
 def ports_of(containers: Sequence[Object]) -> Iterator[Object]:
     """The ports that containers declare, in order."""
     for container in containers:

@@ -25,6 +25,7 @@ def _run_sidecar(invocation: Invocation) -> int:
     from pellucid.dataplane.redirect_settings import InvalidSettingError
     from pellucid.kube.pod.settings import Metrics, SidecarSettings, pod_of, server_of
     from pellucid.kube.pod.sidecar import Sidecar
+    from pellucid.kube.probe_targets import parse_target
 
     flags, environment = invocation.flags, invocation.environment
     logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(levelname)s] %(message)s")
@@ -44,6 +45,7 @@ def _run_sidecar(invocation: Invocation) -> int:
             drain_seconds=flags.integer("drain-seconds"),
             envoy_arguments=tuple(shlex.split(flags.text("envoy-extra-args"))),
             metrics=metrics,
+            probes=tuple(parse_target(text) for text in flags.list("probe")),
         )
         return asyncio.run(Sidecar(settings).run())
     except (InvalidSettingError, EnvoyMissingError, ValueError) as error:
@@ -120,6 +122,12 @@ SIDECAR = Command(
         ),
         Flag("service-metrics-port", "The application's port with counters.", "integer", placeholder="port"),
         Flag("service-metrics-path", "The path there.", default="/metrics", placeholder="path"),
+        Flag(
+            "probe",
+            "A question to the application that the kubelet may have asked at -status-port; repeatable.",
+            "list",
+            placeholder="app/readinessProbe=tcp://127.0.0.1:6379",
+        ),
     ),
     takes_client=False,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pellucid.dataplane.redirect_settings import InvalidSettingError, parse_port
+from pellucid.kube.probe_targets import ProbeTarget
 
 SERVER_PORT, XDS_PORT = 8501, 8502
 _ENVIRONMENT = ("POD_NAME", "POD_NAMESPACE", "CONSUL_HTTP_ADDR", "CONSUL_GRPC_ADDR", "PELLUCID_SERVER_CA")
@@ -48,6 +49,8 @@ class SidecarSettings(msgspec.Struct, frozen=True):
     drain_seconds: float = 10.0
     envoy_arguments: tuple[str, ...] = ()
     metrics: Metrics = Metrics()
+    probes: tuple[ProbeTarget, ...] = ()
+    """What the kubelet may have asked of the application."""
 
 
 def server_of(environment: Mapping[str, str]) -> Server:
