@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo demo-local test lint bench set-up clean
+.PHONY: help demo demo-local demo-more test lint bench set-up clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,6 +12,10 @@ demo: set-up ## the walkthrough: a cluster on this machine, the mesh installed w
 
 demo-local: set-up ## two unmodified programs talk through the mesh, without Kubernetes
 	@$(BIN)/pellucid demo -local $(if $(ONLINE),-online) $(DEMO_ARGS)
+
+demo-more: set-up ## what the walkthrough leaves out: names, protocols, ways to dial, address families
+	@./set-up redis-server postgresql
+	@$(BIN)/pellucid demo -more $(DEMO_ARGS)
 
 test: set-up lint ## all checks and tests
 	@$(BIN)/pytest $(PYTEST_ARGS)

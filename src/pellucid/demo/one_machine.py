@@ -40,7 +40,7 @@ def _tell(telling: Telling, *, online: bool) -> None:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pellucid-demo-")))
         authority = None if online else stack.enter_context(outside.outside(directory))
         environment = {"PATH": prepare(directory / "bin"), "CONSUL_HTTP_ADDR": f"127.0.0.1:{http}"}
-        stage = stack.enter_context(Stage(telling, environment, examples()))
+        stage = stack.enter_context(Stage(telling, environment, examples("hello")))
 
         telling.step("1. The control plane: one process")
         agent = stage.start(

@@ -163,9 +163,9 @@ def free_port(preferred: int) -> int:
     raise DidNotHappen("no loopback port is free")
 
 
-def examples() -> Path:
-    """Where the hello programs are. Raises DidNotHappen outside a checkout."""
-    found = Path(__file__).parents[3] / "examples" / "hello"
+def examples(name: str) -> Path:
+    """A folder of examples. Raises DidNotHappen outside a checkout."""
+    found = Path(__file__).parents[3] / "examples" / name
     if not found.is_dir():
-        raise DidNotHappen("the demo's programs are in examples/hello of a checkout; run it from there")
+        raise DidNotHappen(f"the demo's files are in examples/{name} of a checkout; run it from there")
     return found

@@ -7,80 +7,27 @@ counters, who can dial whom. A promise that does not hold is said and makes the 
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
-import msgspec
-
+from pellucid.demo.cluster_stage import CLUSTER, OUTSIDE, ROLLOUT, Wishes, on_a_cluster
 from pellucid.demo.hello_lines import says_error, says_hello, time_to
 from pellucid.demo.pod_evidence import as_text, counters, endpoints, until
-from pellucid.demo.stage import DidNotHappen, Program, Stage, examples, free_port
+from pellucid.demo.stage import DidNotHappen, Program, Stage, examples
 from pellucid.demo.telling import Telling
 from pellucid.demo.told import told
-from pellucid.demo.toolbox import prepare
 
-CLUSTER = "tproxy"
 LOGS = 'kubectl logs -f -l "app=hello-client" -c hello-client'
-OUTSIDE = "example.com"
-ROLLOUT = "kubectl rollout status deployment/{} --timeout=90s"
-WATCHED_SECONDS = 4.5
-"""Long enough for two of the client's requests: it asks every two seconds."""
-
-
-class Wishes(msgspec.Struct, frozen=True):
-    """How the story is told.
-
-    online: the cluster has a way out, and `example.com` is the real one; keep: the cluster stays; files: the
-    folder with the walkthrough's files, else our own.
-    """
-
-    online: bool = False
-    keep: bool = False
-    files: Path | None = None
 
 
 def run_walkthrough(telling: Telling, wishes: Wishes) -> int:
     """Tell the story; returns 0 if every step did what it says."""
-    return told(telling, lambda: _on_a_stage(telling, wishes), keep=wishes.keep)
 
+    def tell() -> None:
+        with on_a_cluster(telling, wishes, wishes.files or examples("hello")) as (stage, port):
+            _Walkthrough(telling, stage, port).tell()
 
-def _on_a_stage(telling: Telling, wishes: Wishes) -> None:
-    directory = Path(tempfile.mkdtemp(prefix="pellucid-demo-"))
-    port = free_port(8500)
-    settings = {
-        "PATH": prepare(directory / "bin"),
-        "KUBECONFIG": str(directory / "kubeconfig"),
-        "CONSUL_HTTP_ADDR": f"127.0.0.1:{port}",
-        **({"PELLUCID_CLUSTER_UPLINK": "1"} if wishes.online else {"PELLUCID_CLUSTER_OUTSIDE": OUTSIDE}),
-    }
-    with ExitStack() as stack:
-        stage = stack.enter_context(Stage(telling, settings, wishes.files or examples()))
-        if not wishes.keep:
-            stack.callback(_clean_up, stage, directory)
-        _Walkthrough(telling, stage, port).tell()
-    if wishes.keep:
-        _say_how_to_go_on(telling, settings)
-
-
-def _clean_up(stage: Stage, directory: Path) -> None:
-    """Delete the cluster, however the story ended."""
-    stage.telling.step("14. Delete the cluster")
-    stage.run(f"kind delete cluster --name {CLUSTER}")
-    shutil.rmtree(directory)
-
-
-def _say_how_to_go_on(telling: Telling, settings: dict[str, str]) -> None:
-    telling.step("The cluster is still there")
-    telling.text("To go on in a shell of yours:")
-    for name in ("PATH", "KUBECONFIG", "CONSUL_HTTP_ADDR"):
-        value = settings[name].split(os.pathsep)[0] + ":$PATH" if name == "PATH" else settings[name]
-        telling.text(f"  export {name}={value}")
-    telling.text("  kubectl port-forward consul-consul-server-0 8500:8500 &")
-    telling.text(f"and to remove it all: kind delete cluster --name {CLUSTER}")
+    return told(telling, tell, keep=wishes.keep)
 
 
 class _Walkthrough:

@@ -18,10 +18,16 @@ def _run(invocation: Invocation) -> int:
         from pellucid.demo.one_machine import run_one_machine
 
         return run_one_machine(telling, online=online)
-    from pellucid.demo.walkthrough import Wishes, run_walkthrough
+    from pellucid.demo.cluster_stage import Wishes
 
     files = flags.text("files")
-    wishes = Wishes(online=online, keep=flags.boolean("keep"), files=Path(files) if files else None)
+    wishes = Wishes(online=online, keep=flags.boolean("keep"), files=Path(files).resolve() if files else None)
+    if flags.boolean("more"):
+        from pellucid.demo.more import run_more
+
+        return run_more(telling, wishes)
+    from pellucid.demo.walkthrough import run_walkthrough
+
     return run_walkthrough(telling, wishes)
 
 
@@ -36,6 +42,7 @@ DEMO = Command(
     run=_run,
     flags=(
         Flag("local", "Without Kubernetes: two programs, each in a namespace of its own.", kind="boolean"),
+        Flag("more", "What the walkthrough leaves out: other names, protocols and ways to dial.", "boolean"),
         Flag("pause", "Wait for Enter before each command.", kind="boolean"),
         Flag("keep", "Leave the cluster running, and say how to go on.", kind="boolean"),
         Flag("files", "A folder with the walkthrough's files, instead of our own.", placeholder="directory"),

@@ -1,0 +1,7 @@
+Kind = "proxy-defaults"
+Name = "global"
+
+Mode = "transparent"
+TransparentProxy {
+  DialedDirectly = true
+}
