@@ -195,7 +195,11 @@ def _rewritten_probes(containers: Sequence[Object], original: Object | None) -> 
             for how in ("httpGet", "grpc"):
                 now, then = _asked(container, kind, how), _asked(original_container, kind, how)
                 local = ports.get(then.get("port", ""), then.get("port", 0))
-                if isinstance(now.get("port"), int) and isinstance(local, int) and now["port"] != local:
+                if (
+                    isinstance(now.get("port"), int)
+                    and isinstance(local, int)
+                    and local not in (0, now["port"])
+                ):
                     yield _rewritten(how, now, local)
 
 
