@@ -13,12 +13,13 @@ import structlog
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Namespace
 
+from pellucid.kube import webhook_server
 from pellucid.kube.controllers import endpoints
 from pellucid.kube.injector import web_server
 from pellucid.kube.injector.settings import InjectorSettings
-from pellucid.kube.injector.webhook_trust import WebhookObjects, WebhookTrust
 from pellucid.kube.leader_election import Candidate, LeaderElection
 from pellucid.kube.server_client import ServerAddress
+from pellucid.kube.webhook_trust import WebhookObjects, WebhookTrust
 
 WITHDRAWN_S = 3.0
 """How long the webhook still answers after it was told to stop: until nobody is sent here any more."""
@@ -55,7 +56,7 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
         looking_after = tasks.create_task(trust.run())
         leading = tasks.create_task(election.run(lambda: _register_pods(client, settings)))
         serving = tasks.create_task(
-            web_server.serve(app, settings.host, settings.port, trust.context, closed)
+            webhook_server.serve(app, settings.host, settings.port, trust.context, closed)
         )
         await _first_of(stop, serving)
         leading.cancel()

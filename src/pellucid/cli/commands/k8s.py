@@ -38,9 +38,9 @@ async def _inject(invocation: Invocation) -> int:
 
 async def _settings(invocation: Invocation) -> InjectConnectSettings:
     from pellucid.kube.inject_connect import InjectConnectSettings
-    from pellucid.kube.injector.webhook_trust import WebhookObjects
     from pellucid.kube.leader_election import Candidate
     from pellucid.kube.server_client import ServerAddress
+    from pellucid.kube.webhook_trust import WebhookObjects
 
     flags, environment = invocation.flags, invocation.environment
     namespace = environment.get("POD_NAMESPACE", "default")

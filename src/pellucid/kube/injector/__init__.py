@@ -1,5 +1,5 @@
 """The injector: a mutating webhook that gives pods their sidecar.
 
 `decision` says whether, `mutation` what the pod becomes; both are pure. `review` speaks the API server's
-language, `web_server` answers it, `authority` and `webhook_trust` keep it trusting us.
+language, `web_server` answers it.
 """

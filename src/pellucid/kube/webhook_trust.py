@@ -21,7 +21,7 @@ from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfigur
 from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
-from pellucid.kube.injector.authority import CERTIFICATE_LIFE, Pair, is_due, new_authority, new_certificate
+from pellucid.kube.webhook_authority import CERTIFICATE_LIFE, Pair, is_due, new_authority, new_certificate
 
 LOOK_AGAIN_S = 5.0
 RETRY_S = 1.0
