@@ -341,3 +341,18 @@ async def test_a_ready_pod_that_was_given_up_while_its_node_was_silent_is_ready_
     changed = await node.resources.patch(PODS, "default", "a", patch, subresource="status")
     assert condition(changed, "Ready") == "False"
     await node.until("a", lambda pod: condition(pod, "Ready") == "True")
+
+
+async def test_a_command_of_a_probe_that_takes_too_long_is_ended(node: Node) -> None:
+    command = ["sh", "-c", "trap '' HUP TERM; exec sleep 3600"]
+    probe = {"exec": {"command": command}, "periodSeconds": 3600}
+    await node.create("a", shell("sleep infinity", readinessProbe=probe))
+    async for event in node.resources.watch(EVENTS):
+        if event.object["reason"] == "Unhealthy":
+            assert event.object["message"] == "Readiness probe failed: command timed out after 1s"
+            break
+    pod = await node.until_phase("a", "Running")
+    session = await node.streams.exec(pod, "c", ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"])
+    running = (await session.stdout.read()).decode()
+    assert await session.wait() == 0
+    assert "sleep 3600" not in running

@@ -40,7 +40,7 @@ class PodAccess:
                 output, errors = await asyncio.gather(session.stdout.read(), session.stderr.read())
                 return await session.wait(), (output + errors).decode(errors="replace")
             except asyncio.CancelledError:
-                session.close()
+                await asyncio.shield(session.kill())
                 raise
         except ContainerFailed as problem:
             return problem.exit_code, str(problem)

@@ -70,6 +70,15 @@ class ExecSession:
                 self._process.send_signal(signal.SIGHUP)
         self.close_input()
 
+    async def kill(self) -> None:
+        """End the command at once, and forget it."""
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((self._folder / "pid").read_text()), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        with contextlib.suppress(ContainerFailed):
+            await self.wait()
+
     def _release(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         if self._terminal >= 0:
@@ -83,6 +92,7 @@ async def open_exec(
     """`runtime` is the runtime's program and global options."""
     folder = Path(tempfile.mkdtemp(prefix="exec-"))
     prefix = [*runtime, "--log", str(folder / "log"), "--log-format", "json", "exec"]
+    prefix += ["--pid-file", str(folder / "pid")]
     if not tty:
         process = await asyncio.create_subprocess_exec(
             *prefix, id, *command, stdin=PIPE if stdin else DEVNULL, stdout=PIPE, stderr=PIPE
