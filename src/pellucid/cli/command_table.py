@@ -116,6 +116,9 @@ TABLE: dict[str, Entry | Group] = {
         "What the Helm chart's deployments and injected pods run; nobody types these.",
     ),
     "k8s connect-init": Entry("k8s_sidecar", "CONNECT_INIT", "Redirects a pod's traffic to its sidecar"),
+    "k8s controller": Entry(
+        "k8s_controller", "CONTROLLER", "Writes custom resources as configuration entries"
+    ),
     "k8s inject-connect": Entry("k8s", "INJECT_CONNECT", "Injects sidecars and registers pods"),
     "k8s sidecar": Entry("k8s_sidecar", "SIDECAR", "Runs a pod's sidecar"),
     "leave": Entry("membership", "LEAVE", "Makes an agent leave gracefully and stop"),

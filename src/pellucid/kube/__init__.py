@@ -4,7 +4,7 @@
 - `injector`: the webhook that puts the sidecar into pods;
 - `controllers`: pods, Services and custom resources, brought into the mesh;
 - `leader_election`: one of several replicas at work;
-- `webhook_server`, `webhook_trust`, `webhook_authority`: HTTPS for webhooks, and the API server's trust in it;
+- `webhook_server`, `webhook_trust`, `webhook_authority`: HTTPS for webhooks, which the API server trusts;
 - `server_client`: the mesh server's HTTP API, as the components call it.
 
 All of it works against the plain Kubernetes API of any cluster.
