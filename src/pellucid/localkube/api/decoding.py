@@ -5,16 +5,19 @@ Source: texts as encoding/json and sigs.k8s.io/json give them through kube-apise
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pellucid.localkube.api.status import ApiError, bad_request
 from pellucid.localkube.types import schema as schemas
 from pellucid.localkube.types.kinds import Resource
+from pellucid.localkube.types.quantities import QuantityError, quantity
 from pellucid.localkube.types.schema import Schema
 
 Object = dict[str, Any]
 
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _GO_TYPES = {"string": "string", "boolean": "bool", "integer": "int32", "number": "float64"}
 
 
@@ -55,7 +58,31 @@ def _kept(value: Any, schema: Schema, path: str, owner: str, unknown: list[str])
         element = schemas.items(node)
         return [_kept(one, element, f"{path}[{place}]", owner, unknown) for place, one in enumerate(value)]
     _check_scalar(value, node, path, owner)
+    if node.get("x-kubernetes-quantity") and value is not None:
+        return _amount(value)
+    if node.get("format") == "byte" and isinstance(value, str):
+        _check_base64(value)
     return value
+
+
+def _amount(value: Any) -> str:
+    """A quantity is a text, but a number is understood."""
+    text = value if isinstance(value, str) else f"{value}"
+    try:
+        quantity(text)
+    except QuantityError as error:
+        raise WrongType(str(error)) from None
+    return text
+
+
+def _check_base64(text: str) -> None:
+    compact = text.replace("\n", "").replace("\r", "")
+    matched = _BASE64.match(compact)
+    end = matched.end() if matched else 0
+    if end != len(compact):
+        raise WrongType(f"illegal base64 data at input byte {end}")
+    if end % 4:
+        raise WrongType(f"illegal base64 data at input byte {end // 4 * 4}")
 
 
 def _kept_map(

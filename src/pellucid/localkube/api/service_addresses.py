@@ -9,8 +9,8 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from pellucid.localkube.api import rules
 from pellucid.localkube.api.objects import Object
+from pellucid.localkube.api.rules.causes import bad
 from pellucid.localkube.api.status import Cause
 
 SERVICE_NETWORKS: dict[str, ipaddress.IPv4Network | ipaddress.IPv6Network] = {
@@ -31,6 +31,36 @@ def allocated(service: Object, others: Iterable[Object], old: Object | None) -> 
     return {**service, "spec": spec}, problems
 
 
+def retyped(old: Object, new: Object) -> Object:
+    """A service of another type, without what only its former one had and the change left as it was.
+
+    Source: the service registry's dropTypeDependentFields, Kubernetes 1.30.
+    """
+    before, after = old.get("spec") or {}, dict(new.get("spec") or {})
+    former, kind = before.get("type"), after.get("type")
+    if former == kind:
+        return new
+    exposed = ("NodePort", "LoadBalancer")
+    if kind == "ExternalName" and after.get("clusterIP") == before.get("clusterIP"):
+        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+            after.pop(name, None)
+    if former == "ExternalName" and after.get("externalName") == before.get("externalName"):
+        after.pop("externalName", None)
+    if former in exposed and kind not in exposed:
+        had = [port.get("nodePort") for port in before.get("ports") or ()]
+        after["ports"] = [
+            {key: one for key, one in port.items() if key != "nodePort" or one not in had}
+            for port in after.get("ports") or ()
+        ]
+        if not after.get("externalIPs"):
+            after.pop("externalTrafficPolicy", None)
+    if former == "LoadBalancer":
+        for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"):
+            if after.get(name) == before.get(name):
+                after.pop(name, None)
+    return {**new, "spec": after}
+
+
 def _address(spec: Object, before: Object, others: list[Object]) -> Iterator[Cause]:
     if spec.get("type") == "ExternalName":
         for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
@@ -40,7 +70,7 @@ def _address(spec: Object, before: Object, others: list[Object]) -> Iterator[Cau
         spec["clusterIP"] = before["clusterIP"]
     wanted = spec.get("clusterIP")
     if before.get("clusterIP") and wanted != before["clusterIP"] and before.get("type") != "ExternalName":
-        yield rules.bad("spec.clusterIPs[0]", [wanted], "may not change once set")
+        yield bad("spec.clusterIPs[0]", [wanted], "may not change once set")
         return
     yield from _families(spec, before)
     if wanted == "None":
@@ -55,12 +85,13 @@ def _address(spec: Object, before: Object, others: list[Object]) -> Iterator[Cau
             given.append(_free_address(SERVICE_NETWORKS[family], used))
         elif not _in_range(address, family):
             why = (
-                f"provided IP is not in the valid range. The range of valid IPs is {SERVICE_NETWORKS[family]}"
+                f"the provided IP ({address}) is not in the valid range. The range of valid IPs is "
+                f"{SERVICE_NETWORKS[family]}"
             )
-            yield rules.bad("spec.clusterIPs", [address], f"failed to allocate IP {address}: {why}")
+            yield bad("spec.clusterIPs", [address], f"failed to allocate IP {address}: {why}")
         elif address in used - kept:
             why = f"failed to allocate IP {address}: provided IP is already allocated"
-            yield rules.bad("spec.clusterIPs", [address], why)
+            yield bad("spec.clusterIPs", [address], why)
         else:
             given.append(address)
     spec["clusterIPs"] = given
@@ -77,7 +108,7 @@ def _families(spec: Object, before: Object) -> Iterator[Cause]:
         families += [family for family in SERVICE_NETWORKS if family not in families]
     elif len(families) > 1 and before.get("ipFamilyPolicy") in (None, "SingleStack"):
         why = "must be RequireDualStack or PreferDualStack when multiple 'ipFamilies' are specified"
-        yield rules.bad("spec.ipFamilyPolicy", policy, why)
+        yield bad("spec.ipFamilyPolicy", policy, why)
     else:
         families = families[:1]
     spec["ipFamilies"], spec["ipFamilyPolicy"] = families, policy
@@ -125,9 +156,9 @@ def _node_ports(spec: Object, before: Object, others: list[Object]) -> Iterator[
             field = f"spec.ports[{place}].nodePort"
             if wanted not in NODE_PORTS:
                 why = "provided port is not in the valid range. The range of valid ports is 30000-32767"
-                yield rules.bad(field, wanted, why)
+                yield bad(field, wanted, why)
             elif (wanted, protocol) in used:
-                yield rules.bad(field, wanted, "provided port is already allocated")
+                yield bad(field, wanted, "provided port is already allocated")
         else:
             kept = had.get((port.get("port"), protocol))
             port["nodePort"] = kept or next(n for n in NODE_PORTS if (n, protocol) not in used)

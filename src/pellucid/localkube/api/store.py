@@ -20,7 +20,7 @@ from pellucid.localkube.api.managed_fields import Manager
 from pellucid.localkube.api.objects import OBJECTS, Object, Row, Source, key_of, row_of, shown
 from pellucid.localkube.api.pod_admission import admit_pod, without_native_sidecars
 from pellucid.localkube.api.selectors import object_test
-from pellucid.localkube.api.service_addresses import allocated
+from pellucid.localkube.api.service_addresses import allocated, retyped
 from pellucid.localkube.api.status import (
     ApiError,
     Cause,
@@ -402,6 +402,8 @@ class Resources:
         old = shown(resource, stored.value.value)
         name = old["metadata"]["name"]
         new = life.changed(resource, old, wanted, subresource)
+        if resource.stored == SERVICES.stored and not subresource:
+            new = retyped(old, new)
         if not subresource:
             new = self._defaulted(resource, copy.deepcopy(new))
         new = await self._reviewed("UPDATE", resource, namespace, name, new, old, subresource, options)
