@@ -101,8 +101,8 @@ def _claim(old: Object, new: Object) -> Causes:
     before, after = _specs(old, new)
     bound = (old.get("status") or {}).get("phase") == "Bound"
     movable = {"resources", "volumeAttributesClassName"} if bound else set()
-    if not before.get("volumeName"):
-        movable.add("volumeName")
+    # Binding names the volume, and the default class if the claim left it open.
+    movable |= {name for name in ("volumeName", "storageClassName") if before.get(name) is None}
     if any(before.get(name) != after.get(name) for name in (set(before) | set(after)) - movable):
         yield forbidden("spec", _CLAIM_TEXT)
     elif _requested(after) < _requested(before):
