@@ -627,6 +627,16 @@ async def test_what_is_there_for_good_cannot_change(
     assert refused.value.message.split(" is invalid: ", 1)[1] == said
 
 
+async def test_a_claim_gets_its_class_and_volume_once(resources: Resources) -> None:
+    claims = kinds.PERSISTENT_VOLUME_CLAIMS
+    await resources.create(claims, "default", claim())
+    bound = {"spec": {"storageClassName": "standard", "volumeName": "pvc-1"}}
+    await resources.patch(claims, "default", "x", bound)
+    for change in ({"storageClassName": "other"}, {"volumeName": "pvc-2"}):
+        with pytest.raises(ApiError, match="spec is immutable after creation"):
+            await resources.patch(claims, "default", "x", {"spec": change})
+
+
 async def test_a_quantity_that_is_none_is_no_object_of_the_kind(resources: Resources) -> None:
     wrong = pod("x")
     container(wrong)["resources"] = {"limits": {"cpu": "much"}}
