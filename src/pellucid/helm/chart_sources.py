@@ -136,7 +136,7 @@ def _own(reference: str, stand_in: StandIn, version: str, own_charts: Path) -> C
         lowest, below = (".".join(map(str, one)) for one in (stand_in.lowest, stand_in.below))
         raise ChartNotFound(
             f"{reference} is this program's own chart, which takes the values of versions from {lowest} to "
-            f"before {below}: --version {version} is not among them"
+            f"below {below}: --version {version} is not among them"
         )
     path = own_charts / stand_in.chart
     if not (path / "Chart.yaml").is_file():

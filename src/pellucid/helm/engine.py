@@ -209,7 +209,7 @@ def set_values(kind: str, expression: str) -> dict[str, Any]:
         "set-literal": helm_python.parse_set_literal,
         "set-file": helm_python.parse_set_file,
     }
-    with _failures():
+    with _failures(f"failed parsing --{kind} data: "):
         return parsers[kind](expression)
 
 
@@ -227,13 +227,13 @@ def log_to_standard_error() -> None:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def _failures(doing: str = "") -> Iterator[None]:
     try:
         yield
     except helm_python.HelmNotFoundError as error:
-        raise ReleaseNotFound(error.detail) from None
+        raise ReleaseNotFound(f"{doing}{error.detail}") from None
     except helm_python.HelmError as error:
-        raise EngineError(error.detail) from None
+        raise EngineError(f"{doing}{error.detail}") from None
 
 
 def _interruptible(work: Callable[[], Any], cancel: Callable[[], None] | None = None) -> Any:
@@ -243,22 +243,23 @@ def _interruptible(work: Callable[[], Any], cancel: Callable[[], None] | None = 
     """
     outcome: list[Any] = []
     failure: list[BaseException] = []
+    ended = threading.Event()
 
     def run() -> None:
         try:
             outcome.append(work())
         except BaseException as error:
             failure.append(error)
+        ended.set()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    threading.Thread(target=run, daemon=True).start()
     try:
-        thread.join()
+        ended.wait()
     except KeyboardInterrupt:
         if cancel is None:
             raise
         cancel()
-        thread.join()
+        ended.wait()
     if failure:
         raise failure[0]
     return outcome[0]

@@ -31,7 +31,6 @@ FLAGS = (
     Flag("debug", "Show the engine's log on standard error.", kind="boolean"),
 )
 _TEXTS = {
-    "kubeconfig": ("kubeconfig_path", ""),
     "kube-context": ("kube_context", "HELM_KUBECONTEXT"),
     "kube-apiserver": ("kube_apiserver", "HELM_KUBEAPISERVER"),
     "kube-token": ("kube_token", "HELM_KUBETOKEN"),
@@ -43,7 +42,10 @@ _TEXTS = {
 
 
 def cluster_access(said: Said, environment: Mapping[str, str]) -> ClusterAccess:
-    """What the engine is told about the cluster."""
+    """What the engine is told about the cluster.
+
+    Several files in $KUBECONFIG are left to the engine, which reads the variable itself and merges them.
+    """
     from pellucid.helm.engine import ClusterAccess
 
     settings: dict[str, Any] = {
@@ -51,6 +53,9 @@ def cluster_access(said: Said, environment: Mapping[str, str]) -> ClusterAccess:
         for flag, (ours, variable) in _TEXTS.items()
         if (value := said.text(flag) or environment.get(variable, ""))
     }
+    named = said.text("kubeconfig") or environment.get("KUBECONFIG", "")
+    if named and os.pathsep not in named:
+        settings["kubeconfig_path"] = named
     groups = said.list("kube-as-group") or tuple(
         filter(None, environment.get("HELM_KUBEASGROUPS", "").split(","))
     )

@@ -44,7 +44,11 @@ def as_yaml(value: Any) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as helm's tables: cells padded to their column, tabs between; without the last newline."""
+    """Rows as helm's tables: cells padded to their column, tabs between; without the last newline.
+
+    A cell of several lines becomes one.
+    """
+    rows = [[" ".join(cell.split("\n")) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "\t".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
