@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-import ssl
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import httpx2
-from lightkube.config.kubeconfig import KubeConfig
+import structlog
+from lightkube import KubeConfig
+from lightkube.config import client_adapter
+from lightkube.config.kubeconfig import SingleConfig
 
-_MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+from pellucid.kube.server_client import reason_of
+
+RETRY_S = 1.0
+
+log = structlog.get_logger("pellucid.kube.version")
 
 
-async def cluster_version() -> tuple[int, int]:
-    """Major and minor, of the cluster that this pod runs in."""
-    config = KubeConfig.from_service_account(str(_MOUNT)).get()
-    context = ssl.create_default_context(cafile=str(_MOUNT / "ca.crt"))
+async def cluster_version(
+    config: SingleConfig | None = None, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> tuple[int, int]:
+    """Major and minor release of the API server, as soon as it answers.
+
+    config: how to reach it, by default as every client of this machine or pod does.
+    """
+    config = config or KubeConfig.from_env().get()
     assert config is not None
-    async with httpx2.AsyncClient(verify=context, trust_env=False) as client:
-        answer = (await client.get(f"{config.cluster.server}/version")).raise_for_status().json()
-    minor = re.match(r"\d+", answer["minor"])
-    return int(answer["major"]), int(minor[0]) if minor else 0
+    parameters = client_adapter.ConnectionParams(trust_env=False)
+    async with client_adapter.AsyncClient(config, parameters) as client:
+        while True:
+            try:
+                answer = (await client.get("/version")).raise_for_status().json()
+            except (httpx2.HTTPError, OSError) as error:
+                log.warning("waiting for the API server", reason=reason_of(error))
+                await sleep(RETRY_S)
+            else:
+                minor = re.match(r"\d+", answer["minor"])
+                return int(answer["major"]), int(minor[0]) if minor else 0

@@ -16,6 +16,7 @@ from lightkube.resources.core_v1 import Namespace
 from pellucid.kube import webhook_server
 from pellucid.kube.controllers import endpoints
 from pellucid.kube.injector import web_server
+from pellucid.kube.injector.counters import ReviewCounters, metrics_application
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.leader_election import Candidate, LeaderElection
 from pellucid.kube.server_client import ServerAddress
@@ -28,10 +29,15 @@ log = structlog.get_logger("pellucid.kube.injector")
 
 
 class InjectConnectSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """host: empty listens on every address. authority_file: the server's authority, as it is mounted."""
+    """host: empty listens on every address, as does metrics_host; metrics_port: 0 for none.
+
+    authority_file: the server's authority, as it is mounted.
+    """
 
     host: str
     port: int
+    metrics_host: str
+    metrics_port: int
     injector: InjectorSettings
     authority_file: Path
     webhook: WebhookObjects
@@ -40,7 +46,8 @@ class InjectConnectSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def inject_connect(settings: InjectConnectSettings) -> int:
-    """Until told to stop; the exit code."""
+    """Until told to stop; the exit code. Raises OSError when a port is taken."""
+    listener = webhook_server.listening(settings.host, settings.port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,16 +55,23 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
     client = AsyncClient()
     trust = WebhookTrust(client, settings.webhook)
     election = LeaderElection(client, settings.candidate)
+    counters = ReviewCounters()
     app = web_server.application(
-        lambda: _with_authority(settings), _namespace_labels(client), lambda: _missing(trust)
+        lambda: _with_authority(settings),
+        _namespace_labels(client),
+        lambda: _missing(trust),
+        counters,
+        stop.is_set,
     )
     closed = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         looking_after = tasks.create_task(trust.run())
         leading = tasks.create_task(election.run(lambda: _register_pods(client, settings)))
-        serving = tasks.create_task(
-            webhook_server.serve(app, settings.host, settings.port, trust.context, closed)
-        )
+        serving = tasks.create_task(webhook_server.serve_at(app, listener, trust.context, closed))
+        if settings.metrics_port:
+            metrics = metrics_application(counters)
+            metrics_place = settings.metrics_host, settings.metrics_port
+            tasks.create_task(webhook_server.serve(metrics, *metrics_place, None, closed))
         await _first_of(stop, serving)
         leading.cancel()
         with contextlib.suppress(asyncio.CancelledError):

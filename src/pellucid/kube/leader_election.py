@@ -23,6 +23,8 @@ from lightkube.resources.coordination_v1 import Lease
 DURATION_S = 15.0
 RENEW_WITHIN_S = 10.0
 RETRY_S = 2.0
+ANSWER_WITHIN_S = 3.0
+"""An API server that does not answer must not hold us past the end of the lease."""
 
 log = structlog.get_logger("pellucid.kube.leader")
 
@@ -75,16 +77,19 @@ class LeaderElection:
         renewed_at = self._now()
         while not working.done():
             await asyncio.wait((working,), timeout=RETRY_S)
+            # The lease counts from before it is written, whenever the answer arrives.
+            asked_at = self._now()
             if await self._tried():
-                renewed_at = self._now()
-            elif self._now() - renewed_at > RENEW_WITHIN_S:
+                renewed_at = asked_at
+            elif self._now() - renewed_at > RENEW_WITHIN_S - ANSWER_WITHIN_S:
                 log.warning("not leading any more", lease=self._candidate.lease)
                 return
 
     async def _tried(self) -> bool:
         """Take or renew the lease; False if another has it, or nobody can say."""
         try:
-            return await self._acquired()
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await self._acquired()
         except ApiError as error:
             # A conflict is somebody who was quicker.
             if error.status.code != 409:

@@ -16,6 +16,8 @@ SIDECAR_CONTAINER = "envoy-sidecar"
 INIT_CONTAINER = "consul-connect-inject-init"
 SIDECAR_CONTAINERS = frozenset((SIDECAR_CONTAINER, "consul-sidecar"))
 """Containers that are the mesh's, and none of the application's."""
+PROBE_PORTS = range(20300, 20600)
+"""Where the sidecar lets the kubelet's probes through."""
 KUMA_INIT_IMAGE = "kuma-init"
 
 _IN_PLACE_OF_TAG = ("@", ":")

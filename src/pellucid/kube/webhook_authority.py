@@ -21,6 +21,9 @@ _BACKDATED = timedelta(minutes=5)
 """For clocks that are a little behind."""
 
 
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----\n"
+
+
 class Pair(msgspec.Struct, frozen=True):
     """A certificate and its private key, PEM."""
 
@@ -30,6 +33,30 @@ class Pair(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Without the key."""
         return "Pair(...)"
+
+
+class Authority(msgspec.Struct, frozen=True):
+    """What the API server is to trust, and what new certificates are signed with.
+
+    bundle: PEM certificates, the one in use first, then earlier ones that have not ended yet.
+    """
+
+    bundle: str
+    key: str
+
+    @classmethod
+    def of(cls, pair: Pair) -> Authority:
+        """An authority without predecessors."""
+        return cls(pair.certificate, pair.key)
+
+    @property
+    def pair(self) -> Pair:
+        """The certificate in use and its key."""
+        return Pair(next(iter(_certificates(self.bundle)), ""), self.key)
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return "Authority(...)"
 
 
 def new_authority(now: datetime) -> Pair:
@@ -65,14 +92,33 @@ def new_certificate(authority: Pair, names: Sequence[str], now: datetime) -> Pai
     return _pair(certificate, key)
 
 
-def is_due(certificate_pem: str, now: datetime) -> bool:
-    """True for an authority that should be replaced: near its end, not yet valid, or none at all."""
+def is_usable(authority: Authority, now: datetime) -> bool:
+    """False for an authority that should be replaced: near its end, not yet valid, or none at all."""
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
-    except ValueError:
-        return True
+        certificate = x509.load_pem_x509_certificate(authority.pair.certificate.encode())
+        key = serialization.load_pem_private_key(authority.key.encode(), password=None)
+    except (ValueError, TypeError):
+        return False
     valid_until = certificate.not_valid_after_utc - AUTHORITY_RENEWED_BEFORE_END
-    return not certificate.not_valid_before_utc <= now < valid_until
+    is_in_time = certificate.not_valid_before_utc <= now < valid_until
+    return is_in_time and certificate.public_key() == key.public_key()
+
+
+def succeeded(before: Authority, successor: Pair, now: datetime) -> Authority:
+    """The successor, with those before it for as long as certificates of theirs may be shown."""
+    kept = [pem for pem in _certificates(before.bundle) if _has_not_ended(pem, now)]
+    return Authority("".join((successor.certificate, *kept)), successor.key)
+
+
+def _has_not_ended(pem: str, now: datetime) -> bool:
+    try:
+        return now < x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+    except ValueError:
+        return False
+
+
+def _certificates(bundle: str) -> list[str]:
+    return [f"{_BEGIN}{rest.partition(_END)[0]}{_END}" for rest in bundle.split(_BEGIN)[1:]]
 
 
 def _builder(

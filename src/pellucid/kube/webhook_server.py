@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -11,6 +14,7 @@ from starlette.requests import Request
 
 MAX_BODY_BYTES = 3 << 20
 """What the API server takes as an object, and then some."""
+MOST_CONNECTIONS = 512
 STOP_SECONDS = 10
 
 
@@ -20,39 +24,60 @@ class TooLarge(Exception):
 
 async def body_of(request: Request) -> bytes:
     """The whole body. Raises TooLarge."""
-    body = b""
+    body = bytearray()
     async for piece in request.stream():
         body += piece
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge(f"a review may have {MAX_BODY_BYTES} bytes")
-    return body
+    return bytes(body)
 
 
-async def serve(app: Starlette, host: str, port: int, context: ssl.SSLContext, stop: asyncio.Event) -> None:
-    """Serve until `stop`, then let requests end. Raises OSError when the port is taken."""
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket; an empty host is every address. Raises OSError when the port is taken."""
+    if host:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
+async def serve(
+    app: Starlette, host: str, port: int, context: ssl.SSLContext | None, stop: asyncio.Event
+) -> None:
+    """As `serve_at`, at a port that may be taken: raises OSError then."""
+    await serve_at(app, listening(host, port), context, stop)
+
+
+async def serve_at(
+    app: Starlette, listener: socket.socket, context: ssl.SSLContext | None, stop: asyncio.Event
+) -> None:
+    """Serve until `stop`, then let requests end. context: None for plain HTTP."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
         lifespan="off",
-        ssl_certfile="",
     )
     config.load()
     config.ssl = context
     server = _Server(config)
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
+    try:
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        server.should_exit = True
     await serving
 
 
 class _Server(uvicorn.Server):
     """Signals are the process's affair, not the server's."""
 
-    def install_signal_handlers(self) -> None:
-        """None."""
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of them."""
+        yield

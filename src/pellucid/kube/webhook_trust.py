@@ -1,7 +1,11 @@
 """Keeps the API server's trust in the webhook.
 
 One authority for all injectors, in their Secret; its certificate in the webhook configuration, whoever edits
-that; and a fresh certificate of our own.
+that; and a fresh certificate of our own. When the authority changes, the API server is told of the new one
+beside the old one first, and certificates of the new one are shown a little later: at no moment does an
+injector show what the API server does not trust yet, or no more.
+
+Source: Kubernetes docs, "Dynamic Admission Control - Contacting the webhook" (caBundle).
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import asyncio
 import base64
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -21,11 +25,20 @@ from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfigur
 from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
-from pellucid.kube.webhook_authority import CERTIFICATE_LIFE, Pair, is_due, new_authority, new_certificate
+from pellucid.kube.webhook_authority import (
+    CERTIFICATE_LIFE,
+    Authority,
+    Pair,
+    is_usable,
+    new_authority,
+    new_certificate,
+    succeeded,
+)
 
 LOOK_AGAIN_S = 5.0
 RETRY_S = 1.0
-_CERTIFICATE, _KEY = "ca.crt", "ca.key"
+_CERTIFICATES, _KEY = "ca.crt", "ca.key"
+_NOT_FOUND, _CONFLICT = 404, 409
 
 log = structlog.get_logger("pellucid.kube.webhook")
 
@@ -47,75 +60,98 @@ class WebhookObjects(msgspec.Struct, frozen=True):
 class WebhookTrust:
     """`context` is the server side of TLS; `ready` is set once the API server can trust it."""
 
-    def __init__(self, client: AsyncClient, objects: WebhookObjects) -> None:
-        self._client, self._objects = client, objects
+    def __init__(
+        self,
+        client: AsyncClient,
+        objects: WebhookObjects,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._client, self._objects, self._now, self._sleep = client, objects, now, sleep
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.ready = asyncio.Event()
-        self._authority = Pair("", "")
-        self._renewed_at: datetime | None = None
+        self._shown: tuple[Authority, datetime] | None = None
+        """Whose certificate is shown, and since when."""
+        self._problem = ""
 
     async def run(self) -> None:
         """Put right what is not, until cancelled."""
         while True:
             try:
-                await self._put_right()
+                await self.put_right()
             except Exception as problem:
                 # The API server may be away; meanwhile the certificate that is shown goes on being right.
-                log.warning("the webhook's certificate could not be looked after", reason=str(problem))
-                await asyncio.sleep(RETRY_S)
+                self._tell(str(problem) or type(problem).__name__)
+                await self._sleep(RETRY_S)
             else:
-                self.ready.set()
-                await asyncio.sleep(LOOK_AGAIN_S)
+                self._problem = ""
+                await self._sleep(LOOK_AGAIN_S)
 
-    async def _put_right(self) -> None:
-        now = datetime.now(UTC)
-        authority = await self._shared_authority(now)
-        if authority != self._authority or self._is_due(now):
-            self._authority = authority
-            self._renewed_at = now
-            _load(self.context, new_certificate(authority, self._objects.server_names, now))
-            log.info("a new webhook certificate", names=self._objects.server_names)
-        await self._publish(authority.certificate)
+    async def put_right(self) -> None:
+        """Look once at all that has to be right. Raises what the client raises."""
+        authority = await self._shared_authority()
+        was_right = await self._publish(authority)
+        if self._is_shown(authority) or (self._shown_is_trusted_by(authority) and not was_right):
+            return
+        self._show(authority)
+        self.ready.set()
 
-    def _is_due(self, now: datetime) -> bool:
-        return self._renewed_at is None or now - self._renewed_at > CERTIFICATE_LIFE / 2
+    def _show(self, authority: Authority) -> None:
+        now = self._now()
+        _load(self.context, new_certificate(authority.pair, self._objects.server_names, now))
+        self._shown = (authority, now)
+        log.info("a new webhook certificate", names=self._objects.server_names)
 
-    async def _shared_authority(self, now: datetime) -> Pair:
+    def _is_shown(self, authority: Authority) -> bool:
+        """True while what is shown is of this authority and has much of its life before it."""
+        if self._shown is None or self._shown[0].pair != authority.pair:
+            return False
+        age = self._now() - self._shown[1]
+        return abs(age) < CERTIFICATE_LIFE / 2
+
+    def _shown_is_trusted_by(self, authority: Authority) -> bool:
+        return self._shown is not None and self._shown[0].pair.certificate in authority.bundle
+
+    async def _shared_authority(self) -> Authority:
         """The authority in the Secret; made there if it is missing or near its end."""
-        name, namespace = self._objects.secret, self._objects.namespace
         try:
-            secret = await self._client.get(Secret, name, namespace=namespace)
+            secret = await self._client.get(Secret, self._objects.secret, namespace=self._objects.namespace)
         except ApiError as error:
-            if error.status.code != 404:
+            if error.status.code != _NOT_FOUND:
                 raise
-            return await self._created(now)
-        found = _pair_in(secret)
-        if not is_due(found.certificate, now):
+            return await self._created()
+        found = _authority_in(secret)
+        if is_usable(found, self._now()):
             return found
-        authority = new_authority(now)
-        secret.data = _data(authority)
+        successor = succeeded(found, new_authority(self._now()), self._now())
+        secret.data = _data(successor)
         await self._client.replace(secret)
-        return authority
+        log.info("a new webhook authority", secret=self._objects.secret)
+        return successor
 
-    async def _created(self, now: datetime) -> Pair:
-        """Another injector may be quicker; then it is that one's authority that counts."""
-        authority = new_authority(now)
+    async def _created(self) -> Authority:
+        """Ours, if there was one before the Secret was deleted. Another injector may be quicker."""
+        kept = self._shown[0] if self._shown else None
+        usable = kept if kept and is_usable(kept, self._now()) else Authority.of(new_authority(self._now()))
         name, namespace = self._objects.secret, self._objects.namespace
-        secret = Secret(metadata=ObjectMeta(name=name, namespace=namespace), data=_data(authority))
+        secret = Secret(
+            metadata=ObjectMeta(name=name, namespace=namespace), type="Opaque", data=_data(usable)
+        )
         try:
             await self._client.create(secret)
         except ApiError as error:
-            if error.status.code != 409:
+            if error.status.code != _CONFLICT:
                 raise
-            return _pair_in(await self._client.get(Secret, name, namespace=namespace))
-        return authority
+            return _authority_in(await self._client.get(Secret, name, namespace=namespace))
+        return usable
 
-    async def _publish(self, certificate_pem: str) -> None:
-        """Write the authority into the webhook configuration, if something else is there."""
+    async def _publish(self, authority: Authority) -> bool:
+        """Write the authority into the webhook configuration; True if it was there already."""
         name = self._objects.configuration
         found = await self._client.get(MutatingWebhookConfiguration, name)
-        wanted = base64.b64encode(certificate_pem.encode()).decode()
+        wanted = base64.b64encode(authority.bundle.encode()).decode()
         operations = [
             {"op": "add", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": wanted}
             for number, webhook in enumerate(found.webhooks or ())
@@ -126,16 +162,26 @@ class WebhookTrust:
                 MutatingWebhookConfiguration, name, operations, patch_type=PatchType.JSON
             )
             log.info("published the webhook's authority", configuration=name)
+        return not operations
+
+    def _tell(self, problem: str) -> None:
+        """Once for as long as it lasts."""
+        if problem != self._problem:
+            log.warning("the webhook's certificate could not be looked after", reason=problem)
+            self._problem = problem
 
 
-def _pair_in(secret: Secret) -> Pair:
+def _authority_in(secret: Secret) -> Authority:
     data = secret.data or {}
-    return Pair(*(base64.b64decode(data.get(name, "")).decode() for name in (_CERTIFICATE, _KEY)))
+    certificates, key = (
+        base64.b64decode(data.get(name, "")).decode("ascii", "replace") for name in (_CERTIFICATES, _KEY)
+    )
+    return Authority(certificates, key)
 
 
-def _data(authority: Pair) -> dict[str, str]:
-    values: Sequence[tuple[str, str]] = ((_CERTIFICATE, authority.certificate), (_KEY, authority.key))
-    return {name: base64.b64encode(text.encode()).decode() for name, text in values}
+def _data(authority: Authority) -> dict[str, str]:
+    texts = {_CERTIFICATES: authority.bundle, _KEY: authority.key}
+    return {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
 
 
 def _load(context: ssl.SSLContext, pair: Pair) -> None:

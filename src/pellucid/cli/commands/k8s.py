@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
 NATIVE_SINCE = (1, 29)
 """The first Kubernetes release that has native sidecars switched on."""
+REQUIRED = (
+    "webhook-configuration",
+    "webhook-service",
+    "webhook-secret",
+    "leader-lease",
+    "image",
+    "http-addr",
+    "grpc-addr",
+    "server-ca-file",
+    "token-file",
+    "token-audience",
+)
 QUANTITIES = ("requests", "limits")
 RESOURCES = ("cpu", "memory")
 
@@ -31,9 +43,15 @@ def _run(invocation: Invocation) -> int:
 
 
 async def _inject(invocation: Invocation) -> int:
+    from pellucid.kube.annotations import InvalidAnnotationError
     from pellucid.kube.inject_connect import inject_connect
 
-    return await inject_connect(await _settings(invocation))
+    try:
+        return await inject_connect(await _settings(invocation))
+    except InvalidAnnotationError as error:
+        raise CommandFailed(f"==> {error}") from None
+    except OSError as error:
+        raise CommandFailed(f"==> the injector cannot run: {error}") from None
 
 
 async def _settings(invocation: Invocation) -> InjectConnectSettings:
@@ -44,13 +62,17 @@ async def _settings(invocation: Invocation) -> InjectConnectSettings:
 
     flags, environment = invocation.flags, invocation.environment
     namespace = environment.get("POD_NAMESPACE", "default")
-    host, _, port = flags.text("listen").rpartition(":")
-    if not port.isdigit():
-        raise CommandFailed(f"==> -listen: {flags.text('listen')!r} is no address; write it as :8080")
+    for name in REQUIRED:
+        if not flags.text(name):
+            raise CommandFailed(f"==> -{name} must be set")
+    host, port = _place(flags, "listen")
+    metrics_host, metrics_port = _place(flags, "metrics-listen") if flags.text("metrics-listen") else ("", 0)
     authority = Path(flags.text("server-ca-file"))
     return InjectConnectSettings(
         host=host,
-        port=int(port),
+        port=port,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
         injector=_injector(flags, native=await _native(flags)),
         authority_file=authority,
         webhook=WebhookObjects(
@@ -64,8 +86,15 @@ async def _settings(invocation: Invocation) -> InjectConnectSettings:
     )
 
 
+def _place(flags: FlagValues, name: str) -> tuple[str, int]:
+    host, _, port = flags.text(name).rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise CommandFailed(f"==> -{name}: {flags.text(name)!r} is no address; write it as :8080")
+    return host.strip("[]"), int(port)
+
+
 def _injector(flags: FlagValues, *, native: bool) -> InjectorSettings:
-    from pellucid.kube.injector.settings import InjectorSettings, MetricsDefaults
+    from pellucid.kube.injector.settings import InjectorSettings, LifecycleDefaults, MetricsDefaults
 
     return InjectorSettings(
         image=flags.text("image"),
@@ -87,17 +116,25 @@ def _injector(flags: FlagValues, *, native: bool) -> InjectorSettings:
             scrape_port=flags.integer("default-prometheus-scrape-port"),
             scrape_path=flags.text("default-prometheus-scrape-path"),
         ),
+        lifecycle=LifecycleDefaults(
+            drain_s=flags.integer("default-sidecar-proxy-lifecycle-shutdown-grace-period-seconds"),
+            startup_failure_s=flags.integer("default-sidecar-proxy-startup-failure-seconds"),
+            liveness_failure_s=flags.integer("default-sidecar-proxy-liveness-failure-seconds"),
+        ),
         sidecar_resources=_resources(flags, "default-sidecar-proxy"),
         init_resources=_resources(flags, "init-container"),
     )
 
 
 def _resources(flags: FlagValues, prefix: str) -> dict[str, dict[str, str]]:
+    from pellucid.kube.injector.quantities import checked_quantity
+
     found: dict[str, dict[str, str]] = {}
     for kind in QUANTITIES:
         for resource in RESOURCES:
-            if text := flags.text(f"{prefix}-{resource}-{kind.removesuffix('s')}"):
-                found.setdefault(kind, {})[resource] = text
+            flag = f"{prefix}-{resource}-{kind.removesuffix('s')}"
+            if text := flags.text(flag):
+                found.setdefault(kind, {})[resource] = checked_quantity(f"flag -{flag}", text)
     return found
 
 
@@ -106,6 +143,8 @@ async def _native(flags: FlagValues) -> bool:
     told = flags.text("native-sidecars")
     if told in TRUE_WORDS or told in FALSE_WORDS:
         return told in TRUE_WORDS
+    if told != "auto":
+        raise CommandFailed(f"==> -native-sidecars: {told!r} is none of auto, true and false")
     from pellucid.kube.cluster_version import cluster_version
 
     return await cluster_version() >= NATIVE_SINCE
@@ -132,6 +171,12 @@ INJECT_CONNECT = Command(
     run=_run,
     flags=(
         Flag("listen", "Where the webhook listens.", default=":8080", placeholder="address"),
+        Flag(
+            "metrics-listen",
+            "Where the webhook's own counters are scraped, in plain; empty for nowhere.",
+            default=":9444",
+            placeholder="address",
+        ),
         Flag("webhook-configuration", "The webhook configuration to keep trusting us.", placeholder="name"),
         Flag("webhook-service", "The Service in front of us.", placeholder="name"),
         Flag("webhook-secret", "The Secret that holds the webhook's authority.", placeholder="name"),
@@ -159,6 +204,26 @@ INJECT_CONNECT = Command(
         Flag("default-merged-metrics-port", "Where they are merged.", "integer", default=20100),
         Flag("default-prometheus-scrape-port", "Where they are scraped.", "integer", default=20200),
         Flag("default-prometheus-scrape-path", "Under which path.", default="/metrics"),
+        Flag(
+            "default-sidecar-proxy-lifecycle-shutdown-grace-period-seconds",
+            "How long a sidecar lets open connections last when its pod ends.",
+            "integer",
+            default=10,
+            placeholder="seconds",
+        ),
+        Flag(
+            "default-sidecar-proxy-startup-failure-seconds",
+            "After how long a sidecar that is not ready is started anew.",
+            "integer",
+            default=3600,
+            placeholder="seconds",
+        ),
+        Flag(
+            "default-sidecar-proxy-liveness-failure-seconds",
+            "After how long a sidecar that does not answer is started anew; 0 for never.",
+            "integer",
+            placeholder="seconds",
+        ),
         Flag("log-level", "debug, info, warning or error.", default="info", placeholder="level"),
         *_resource_flags("default-sidecar-proxy", "Sidecars'"),
         *_resource_flags("init-container", "Init containers'"),

@@ -6,30 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pellucid.kube.annotations import (
-    ENVOY_EXTRA_ARGS,
     PROXY_CPU_LIMIT,
     PROXY_CPU_REQUEST,
     PROXY_MEMORY_LIMIT,
     PROXY_MEMORY_REQUEST,
-    PROXY_SHUTDOWN_GRACE,
-    InvalidAnnotationError,
-    parse_integer,
 )
+from pellucid.kube.injector.envoy_arguments import envoy_arguments
+from pellucid.kube.injector.lifecycle import Lifecycle
 from pellucid.kube.injector.metrics import PodMetrics
 from pellucid.kube.injector.quantities import checked_quantity
 from pellucid.kube.injector.redirection import Redirection, Redirector
 from pellucid.kube.injector.settings import (
     DATA_VOLUME,
+    INBOUND_PORT,
     STATUS_PORT,
     TOKEN_DIRECTORY,
     TOKEN_VOLUME,
     InjectorSettings,
 )
+from pellucid.kube.injector.user_volumes import user_mounts
 from pellucid.kube.pods import INIT_CONTAINER, SIDECAR_CONTAINER
+from pellucid.kube.probe_targets import ProbeTarget
 
 Container = dict[str, Any]
 
-_INBOUND_PORT = 20000
 _FROM_THE_POD = {
     "POD_NAME": "metadata.name",
     "POD_NAMESPACE": "metadata.namespace",
@@ -44,7 +44,7 @@ _RESOURCE_ANNOTATIONS = {
     ("limits", "memory"): PROXY_MEMORY_LIMIT,
     ("requests", "memory"): PROXY_MEMORY_REQUEST,
 }
-_STARTUP_TRIES = 3600
+_LIVENESS_PERIOD_S = 10
 
 
 def volumes(settings: InjectorSettings) -> list[dict[str, Any]]:
@@ -60,21 +60,31 @@ def sidecar(
     annotations: Mapping[str, str],
     redirection: Redirection,
     metrics: PodMetrics,
+    lifecycle: Lifecycle,
+    targets: Sequence[ProbeTarget],
     settings: InjectorSettings,
     *,
     native: bool,
 ) -> Container:
     """The container that runs Envoy. Raises InvalidAnnotationError."""
-    probe = _probe(redirection)
     container: Container = {
         "name": SIDECAR_CONTAINER,
         "image": settings.image,
-        "command": ["pellucid", "k8s", "sidecar", *_flags(annotations, metrics, settings)],
+        "command": [
+            "pellucid",
+            "k8s",
+            "sidecar",
+            f"-token-file={TOKEN_DIRECTORY}/token",
+            f"-status-port={STATUS_PORT}",
+            f"-drain-seconds={lifecycle.drain_s}",
+            *metrics.sidecar_flags(),
+            *envoy_arguments(annotations, settings),
+            *(f"-probe={target}" for target in targets),
+        ],
         "env": _environment(settings),
-        "volumeMounts": _mounts(),
+        "volumeMounts": [*_mounts(), *user_mounts(annotations)],
         "securityContext": _unprivileged(redirection),
-        "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": _STARTUP_TRIES},
-        "readinessProbe": {**probe, "periodSeconds": 2, "failureThreshold": 2},
+        **_probes(redirection, lifecycle),
     }
     if resources := _resources(annotations, settings):
         container["resources"] = resources
@@ -105,19 +115,6 @@ def init_container(
     if settings.init_resources:
         container["resources"] = {kind: dict(each) for kind, each in settings.init_resources.items()}
     return container
-
-
-def _flags(annotations: Mapping[str, str], metrics: PodMetrics, settings: InjectorSettings) -> list[str]:
-    flags = [f"-token-file={TOKEN_DIRECTORY}/token", f"-status-port={STATUS_PORT}", *metrics.sidecar_flags()]
-    if further := annotations.get(ENVOY_EXTRA_ARGS) or settings.envoy_extra_args:
-        flags.append(f"-envoy-extra-args={further}")
-    if grace := annotations.get(PROXY_SHUTDOWN_GRACE):
-        if parse_integer(grace) is None:
-            raise InvalidAnnotationError(
-                f"{PROXY_SHUTDOWN_GRACE} annotation value of {grace} is not a valid integer"
-            )
-        flags.append(f"-drain-seconds={grace}")
-    return flags
 
 
 def _environment(settings: InjectorSettings) -> list[dict[str, Any]]:
@@ -164,19 +161,35 @@ def _redirecting() -> dict[str, Any]:
     }
 
 
-def _probe(redirection: Redirection) -> dict[str, Any]:
+def _probes(redirection: Redirection, lifecycle: Lifecycle) -> dict[str, Any]:
+    ready = _asked("/ready", redirection)
+    probes = {
+        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": lifecycle.startup_failure_s},
+        "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 2},
+    }
+    if lifecycle.liveness_failure_s:
+        tries = max(1, lifecycle.liveness_failure_s // _LIVENESS_PERIOD_S)
+        probes["livenessProbe"] = {
+            **_asked("/healthz", redirection),
+            "periodSeconds": _LIVENESS_PERIOD_S,
+            "failureThreshold": tries,
+        }
+    return probes
+
+
+def _asked(path: str, redirection: Redirection) -> dict[str, Any]:
     """Beside rules of the author's, everything that arrives lands at the inbound port, probes too.
 
     That Envoy listens there says that it has its configuration.
     """
-    if redirection.by is Redirector.AUTHOR:
-        return {"tcpSocket": {"port": _INBOUND_PORT}}
-    return {"httpGet": {"port": STATUS_PORT, "path": "/ready"}}
+    if redirection.author_captures(STATUS_PORT):
+        return {"tcpSocket": {"port": INBOUND_PORT}}
+    return {"httpGet": {"port": STATUS_PORT, "path": path}}
 
 
 def _resources(annotations: Mapping[str, str], settings: InjectorSettings) -> dict[str, dict[str, str]]:
     found = {kind: dict(each) for kind, each in settings.sidecar_resources.items()}
     for (kind, name), annotation in _RESOURCE_ANNOTATIONS.items():
-        if text := annotations.get(annotation):
-            found.setdefault(kind, {})[name] = checked_quantity(annotation, text)
+        if (text := annotations.get(annotation)) is not None:
+            found.setdefault(kind, {})[name] = checked_quantity(f"annotation {annotation}", text)
     return found

@@ -68,7 +68,7 @@ def metrics_of(
     if not _switch(annotations, ENABLE_METRICS, default=defaults.enabled):
         return PodMetrics()
     scrape_port = _port(annotations, PROMETHEUS_SCRAPE_PORT, defaults.scrape_port)
-    path = annotations.get(PROMETHEUS_SCRAPE_PATH) or defaults.scrape_path
+    path = _path(annotations, PROMETHEUS_SCRAPE_PATH, defaults.scrape_path)
     merging = _switch(annotations, ENABLE_METRICS_MERGING, default=defaults.merging)
     application_port = _application_port(annotations, named_ports) if merging else 0
     if not application_port:
@@ -79,13 +79,13 @@ def metrics_of(
         path,
         _port(annotations, MERGED_METRICS_PORT, defaults.merged_port),
         application_port,
-        annotations.get(SERVICE_METRICS_PATH) or "/metrics",
+        _path(annotations, SERVICE_METRICS_PATH, "/metrics"),
     )
 
 
 def _switch(annotations: Mapping[str, str], name: str, *, default: bool) -> bool:
     text = annotations.get(name)
-    if not text:
+    if text is None:
         return default
     try:
         return parse_boolean(name, text)
@@ -95,11 +95,19 @@ def _switch(annotations: Mapping[str, str], name: str, *, default: bool) -> bool
 
 def _port(annotations: Mapping[str, str], name: str, default: int) -> int:
     text = annotations.get(name)
-    return parse_port_number(name, text, LOWEST_UNPRIVILEGED_PORT) if text else default
+    return default if text is None else parse_port_number(name, text, LOWEST_UNPRIVILEGED_PORT)
+
+
+def _path(annotations: Mapping[str, str], name: str, default: str) -> str:
+    text = annotations.get(name, default)
+    if not text.startswith("/"):
+        raise InvalidAnnotationError(f"{name} annotation value of {text} must begin with a '/'")
+    return text
 
 
 def _application_port(annotations: Mapping[str, str], named_ports: Mapping[str, int]) -> int:
     """0 when merging has nothing to merge."""
-    if text := annotations.get(SERVICE_METRICS_PORT):
+    text = annotations.get(SERVICE_METRICS_PORT)
+    if text is not None:
         return 0 if text.strip() == "0" else parse_port_number(SERVICE_METRICS_PORT, text)
     return resolve_port(annotations.get(CONNECT_SERVICE_PORT, ""), named_ports) or 0

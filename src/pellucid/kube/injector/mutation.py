@@ -11,8 +11,11 @@ Source: consul-k8s 0.26, connect-inject/handler.go; Kubernetes docs, "Sidecar Co
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from pellucid.kube.annotations import (
     CONNECT_INJECT_MANAGED_BY,
@@ -24,21 +27,35 @@ from pellucid.kube.annotations import (
     INJECTED,
     NATIVE_SIDECAR,
     ORIGINAL_POD,
+    REDIRECTED,
+    TRANSPARENT_PROXY_STATUS,
     InvalidAnnotationError,
     UpstreamAnnotation,
     parse_boolean,
     parse_upstreams,
     resolve_port,
 )
+from pellucid.kube.injector.advice import advice
+from pellucid.kube.injector.clashes import OwnPort, refuse_clashes
 from pellucid.kube.injector.containers import init_container, sidecar, volumes
+from pellucid.kube.injector.lifecycle import Lifecycle, lifecycle_of
 from pellucid.kube.injector.metrics import PodMetrics, metrics_of
-from pellucid.kube.injector.probes import overwrites_probes, rewritten
+from pellucid.kube.injector.original import original_pod
+from pellucid.kube.injector.probes import Rewritten, overwrites_probes, rewritten
 from pellucid.kube.injector.redirection import Redirection, Redirector, exclusion_flags, redirection_of
-from pellucid.kube.injector.settings import STATUS_PORT, InjectorSettings
+from pellucid.kube.injector.settings import (
+    ENVOY_ADMIN_PORT,
+    INBOUND_PORT,
+    OUTBOUND_PORT,
+    STATUS_PORT,
+    InjectorSettings,
+)
+from pellucid.kube.injector.user_volumes import user_volumes
 from pellucid.kube.pods import (
     Object,
     containers_of,
     named_ports,
+    native_sidecars_of,
     ports_of,
     redirecting_init_container,
 )
@@ -47,64 +64,167 @@ Pod = dict[str, Any]
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LONGEST_NAME = 128
 
-def injected(pod: Object, namespace_labels: Mapping[str, str], settings: InjectorSettings) -> Pod:
+
+class Injected(msgspec.Struct, frozen=True):
+    """A pod with its sidecar, and what its author should know about it."""
+
+    pod: Pod
+    warnings: tuple[str, ...] = ()
+
+
+class _Wishes(msgspec.Struct, frozen=True):
+    """What a pod's annotations and specification ask for, all of it read and found possible."""
+
+    annotations: Mapping[str, str]
+    upstreams: tuple[UpstreamAnnotation, ...]
+    metrics: PodMetrics
+    lifecycle: Lifecycle
+    redirection: Redirection
+    native: bool
+    rewrites_probes: bool
+
+
+def injected(pod: Object, namespace_labels: Mapping[str, str], settings: InjectorSettings) -> Injected:
     """The pod with its sidecar. Raises InvalidAnnotationError with what cannot work, and why."""
-    annotations = {**(pod["metadata"].get("annotations") or {})}
     containers = containers_of(pod["spec"])
     if not containers:
         raise InvalidAnnotationError("the pod has no container to put a sidecar beside")
-    ports = named_ports(containers)
-    _default_service(annotations, containers)
-    _check_service_port(annotations, ports)
-    upstreams = parse_upstreams(annotations.get(CONNECT_SERVICE_UPSTREAMS, ""), ports)
-    metrics = metrics_of(annotations, ports, settings.metrics)
-    redirection = redirection_of(pod, namespace_labels, settings)
-    spec = _spec(pod["spec"], annotations, redirection, metrics, upstreams, settings)
-    annotations |= {
-        CONNECT_INJECT_STATUS: INJECTED,
-        ORIGINAL_POD: json.dumps(pod, separators=(",", ":"), sort_keys=True),
-        **metrics.pod_annotations(),
+    annotations = _with_defaults(pod["metadata"].get("annotations") or {}, containers)
+    wishes = _wishes(pod, annotations, namespace_labels, settings)
+    refuse_clashes(pod["spec"], tuple(_own_ports(wishes)))
+    metadata = {
+        **pod["metadata"],
+        "annotations": {**annotations, **_notes(pod, wishes)},
+        "labels": {
+            **(pod["metadata"].get("labels") or {}),
+            CONNECT_INJECT_STATUS: INJECTED,
+            CONNECT_INJECT_MANAGED_BY: ENDPOINTS_CONTROLLER,
+        },
     }
-    annotations.setdefault(DEFAULT_CONTAINER, containers[0]["name"])
-    labels = {
-        **(pod["metadata"].get("labels") or {}),
-        CONNECT_INJECT_STATUS: INJECTED,
-        CONNECT_INJECT_MANAGED_BY: ENDPOINTS_CONTROLLER,
-    }
-    return {
-        **pod,
-        "metadata": {**pod["metadata"], "annotations": annotations, "labels": labels},
-        "spec": spec,
-    }
+    changed = {**pod, "metadata": metadata, "spec": _spec(pod["spec"], wishes, settings)}
+    return Injected(changed, advice(pod, wishes.redirection, native=wishes.native))
 
 
-def _spec(
-    spec: Object,
+def _with_defaults(annotations: Mapping[str, str], containers: list[Object]) -> dict[str, str]:
+    """The annotations with what holds for a pod that does not say: the names that others will look for."""
+    found = {name: text for name, text in annotations.items() if name != TRANSPARENT_PROXY_STATUS}
+    if not found.get(CONNECT_SERVICE, "").strip():
+        found[CONNECT_SERVICE] = containers[0]["name"]
+    if not found.get(CONNECT_SERVICE_PORT, "").strip():
+        first = next(ports_of(containers), None)
+        if first is not None:
+            found[CONNECT_SERVICE_PORT] = first.get("name") or str(first["containerPort"])
+    found.setdefault(DEFAULT_CONTAINER, containers[0]["name"])
+    return found
+
+
+def _wishes(
+    pod: Object,
     annotations: Mapping[str, str],
-    redirection: Redirection,
-    metrics: PodMetrics,
-    upstreams: tuple[UpstreamAnnotation, ...],
+    namespace_labels: Mapping[str, str],
     settings: InjectorSettings,
-) -> dict[str, Any]:
-    native = _is_native(annotations, settings)
-    containers = [_knowing(each, upstreams) for each in spec.get("containers") or ()]
-    init_containers = [_knowing(each, upstreams) for each in spec.get("initContainers") or ()]
-    probe_ports: tuple[int, ...] = ()
-    if redirection.by is Redirector.US and overwrites_probes(annotations, settings):
-        containers, probe_ports = rewritten(containers)
-    open_ports = (STATUS_PORT, *probe_ports, *((metrics.scrape_port,) if metrics.enabled else ()))
-    exclusions = exclusion_flags(annotations, open_ports)
-    ours = sidecar(annotations, redirection, metrics, settings, native=native)
+) -> _Wishes:
+    ports = named_ports(containers_of(pod["spec"]))
+    _check_service(annotations, ports)
+    native = annotations.get(NATIVE_SIDECAR)
+    overwrites = overwrites_probes(annotations, settings)
+    redirection = redirection_of(pod, namespace_labels, settings)
+    return _Wishes(
+        annotations=annotations,
+        upstreams=parse_upstreams(annotations.get(CONNECT_SERVICE_UPSTREAMS, ""), ports),
+        metrics=metrics_of(annotations, ports, settings.metrics),
+        lifecycle=lifecycle_of(annotations, settings.lifecycle),
+        redirection=redirection,
+        native=settings.native_sidecars and (native is None or parse_boolean(NATIVE_SIDECAR, native)),
+        rewrites_probes=overwrites and redirection.by is Redirector.US,
+    )
+
+
+def _check_service(annotations: Mapping[str, str], ports: Mapping[str, int]) -> None:
+    name, port = annotations[CONNECT_SERVICE].strip(), annotations.get(CONNECT_SERVICE_PORT, "").strip()
+    if "," in name or "," in port:
+        raise InvalidAnnotationError(
+            f'a pod is one service of the mesh with one port: {CONNECT_SERVICE} is "{name}", '
+            f'{CONNECT_SERVICE_PORT} is "{port}"; run one pod for each'
+        )
+    if len(name) > _LONGEST_NAME or not _SERVICE_NAME.fullmatch(name):
+        raise InvalidAnnotationError(
+            f"{CONNECT_SERVICE} annotation value of {name} is no name of a service: use letters, digits, "
+            f'"-", "_" and ".", at most {_LONGEST_NAME}'
+        )
+    if port and resolve_port(port, ports) is None:
+        raise InvalidAnnotationError(
+            f"{CONNECT_SERVICE_PORT} annotation value of {port} is neither a port from 1 to 65535 nor the "
+            "name of one of the pod's ports"
+        )
+
+
+def _own_ports(wishes: _Wishes) -> Iterator[OwnPort]:
+    yield INBOUND_PORT, "connections from the mesh"
+    yield STATUS_PORT, "its probes"
+    yield ENVOY_ADMIN_PORT, "Envoy's administration"
+    if wishes.redirection.by is not Redirector.NOBODY:
+        yield OUTBOUND_PORT, "redirected connections"
+    if wishes.metrics.enabled:
+        yield wishes.metrics.scrape_port, "Prometheus"
+    if wishes.metrics.merged_port:
+        yield wishes.metrics.merged_port, "merged metrics"
+    for upstream in wishes.upstreams:
+        yield upstream.local_bind_port, f'upstream "{upstream.name}"'
+
+
+def _notes(pod: Object, wishes: _Wishes) -> dict[str, str]:
+    """What is written down for the controllers, for Prometheus and for people."""
+    notes = {
+        CONNECT_INJECT_STATUS: INJECTED,
+        ORIGINAL_POD: json.dumps(original_pod(pod), separators=(",", ":"), sort_keys=True),
+        **wishes.metrics.pod_annotations(),
+    }
+    return notes | ({TRANSPARENT_PROXY_STATUS: REDIRECTED} if wishes.redirection.by is Redirector.US else {})
+
+
+def _spec(spec: Object, wishes: _Wishes, settings: InjectorSettings) -> dict[str, Any]:
+    told = {
+        field: [_told_of(wishes.upstreams, each) for each in spec.get(field) or ()]
+        for field in ("initContainers", "containers")
+    }
+    reached = _reached({**spec, **told}) if wishes.rewrites_probes else Rewritten(())
+    by_name = {each["name"]: each for each in reached.containers}
+    containers, init_containers = (
+        [by_name.get(each["name"], each) for each in told[field]]
+        for field in ("containers", "initContainers")
+    )
+    ours = sidecar(
+        wishes.annotations,
+        wishes.redirection,
+        wishes.metrics,
+        wishes.lifecycle,
+        reached.targets,
+        settings,
+        native=wishes.native,
+    )
     first, others = _redirecting_first(spec, init_containers)
-    if redirection.by is Redirector.US or not native:
-        first.append(init_container(redirection, exclusions, settings, waits=not native))
+    if wishes.redirection.by is Redirector.US or not wishes.native:
+        metrics_ports = (wishes.metrics.scrape_port,) if wishes.metrics.enabled else ()
+        exclusions = exclusion_flags(wishes.annotations, (STATUS_PORT, *reached.ports, *metrics_ports))
+        first.append(init_container(wishes.redirection, exclusions, settings, waits=not wishes.native))
     return {
         **spec,
-        "volumes": [*(spec.get("volumes") or ()), *volumes(settings)],
-        "initContainers": [*first, *([ours] if native else []), *others],
-        "containers": containers if native else [ours, *containers],
+        "volumes": [
+            *(spec.get("volumes") or ()),
+            *volumes(settings),
+            *user_volumes(wishes.annotations),
+        ],
+        "initContainers": [*first, *([ours] if wishes.native else []), *others],
+        "containers": containers if wishes.native else [ours, *containers],
     }
+
+
+def _reached(spec: Object) -> Rewritten:
+    return rewritten([*containers_of(spec), *native_sidecars_of(spec)])
 
 
 def _redirecting_first(spec: Object, init_containers: list[Pod]) -> tuple[list[Pod], list[Pod]]:
@@ -116,37 +236,22 @@ def _redirecting_first(spec: Object, init_containers: list[Pod]) -> tuple[list[P
     return init_containers[:end], init_containers[end:]
 
 
-def _default_service(annotations: dict[str, str], containers: list[Object]) -> None:
-    """Write down what holds for a pod that does not say: the names that others will look for."""
-    if not annotations.get(CONNECT_SERVICE):
-        annotations[CONNECT_SERVICE] = containers[0]["name"]
-    if not annotations.get(CONNECT_SERVICE_PORT):
-        first = next(ports_of(containers), None)
-        if first is not None:
-            annotations[CONNECT_SERVICE_PORT] = first.get("name") or str(first["containerPort"])
+def _told_of(upstreams: tuple[UpstreamAnnotation, ...], container: Object) -> dict[str, Any]:
+    """A container of the author's, told where its explicit upstreams are; what it already has stays."""
+    own = container.get("env") or []
+    known = {variable.get("name") for variable in own}
+    told = [
+        {"name": name, "value": value}
+        for upstream in upstreams
+        for name, value in _variables(upstream)
+        if name not in known
+    ]
+    return {**container, "env": [*own, *told]} if told else dict(container)
 
 
-def _check_service_port(annotations: Mapping[str, str], ports: Mapping[str, int]) -> None:
-    text = annotations.get(CONNECT_SERVICE_PORT, "")
-    if text and resolve_port(text, ports) is None:
-        raise InvalidAnnotationError(
-            f"{CONNECT_SERVICE_PORT} annotation value of {text} is neither a port from 1 to 65535 nor the "
-            "name of one of the pod's ports"
-        )
-
-
-def _is_native(annotations: Mapping[str, str], settings: InjectorSettings) -> bool:
-    asked = annotations.get(NATIVE_SIDECAR)
-    return settings.native_sidecars and (not asked or parse_boolean(NATIVE_SIDECAR, asked))
-
-
-def _knowing(container: Object, upstreams: tuple[UpstreamAnnotation, ...]) -> dict[str, Any]:
-    """A container of the author's, told where its explicit upstreams are."""
-    if not upstreams:
-        return dict(container)
-    told = []
-    for upstream in upstreams:
-        stem = upstream.name.upper().replace("-", "_")
-        told.append({"name": f"{stem}_CONNECT_SERVICE_HOST", "value": "127.0.0.1"})
-        told.append({"name": f"{stem}_CONNECT_SERVICE_PORT", "value": str(upstream.local_bind_port)})
-    return {**container, "env": [*(container.get("env") or ()), *told]}
+def _variables(upstream: UpstreamAnnotation) -> tuple[tuple[str, str], ...]:
+    stem = re.sub(r"[^A-Z0-9_]", "_", upstream.name.upper())
+    return (
+        (f"{stem}_CONNECT_SERVICE_HOST", "127.0.0.1"),
+        (f"{stem}_CONNECT_SERVICE_PORT", str(upstream.local_bind_port)),
+    )

@@ -12,11 +12,11 @@ from pellucid.kube.annotations import InvalidAnnotationError
 _QUANTITY = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 
 
-def checked_quantity(annotation: str, text: str) -> str:
-    """The quantity, as written. Raises InvalidAnnotationError."""
+def checked_quantity(what: str, text: str) -> str:
+    """The quantity, as written. what: where it is written. Raises InvalidAnnotationError."""
     if _QUANTITY.fullmatch(text):
         return text
     raise InvalidAnnotationError(
-        f'parsing annotation {annotation}:"{text}": quantities must match the regular expression '
+        f'parsing {what}:"{text}": quantities must match the regular expression '
         "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
     )

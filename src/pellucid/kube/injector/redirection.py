@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from pellucid.dataplane.kuma_flags import parse_kuma_flags
-from pellucid.dataplane.redirect_settings import InvalidSettingError, parse_cidr, parse_id
+from pellucid.dataplane.redirect_settings import InvalidSettingError, RedirectSettings, parse_cidr, parse_id
 from pellucid.kube.annotations import (
     EXCLUDE_INBOUND_PORTS,
     EXCLUDE_OUTBOUND_CIDRS,
@@ -20,8 +20,10 @@ from pellucid.kube.annotations import (
     parse_each,
     parse_port_number,
 )
-from pellucid.kube.injector.settings import PROXY_ID, InjectorSettings
+from pellucid.kube.injector.settings import INBOUND_PORT, PROXY_ID, InjectorSettings
 from pellucid.kube.pods import Object, redirecting_init_container
+
+EXCLUSIONS = (EXCLUDE_INBOUND_PORTS, EXCLUDE_OUTBOUND_PORTS, EXCLUDE_OUTBOUND_CIDRS, EXCLUDE_UIDS)
 
 
 class Redirector(Enum):
@@ -33,11 +35,22 @@ class Redirector(Enum):
 
 
 class Redirection(msgspec.Struct, frozen=True):
-    """How a pod's traffic gets to its sidecar, and as whom the sidecar runs, whose own goes free."""
+    """How a pod's traffic gets to its sidecar, and as whom the sidecar runs, whose own goes free.
+
+    rules: those of the pod's author, if they are the author's.
+    """
 
     by: Redirector
     user: int = PROXY_ID
     group: int = PROXY_ID
+    rules: RedirectSettings | None = None
+
+    def author_captures(self, port: int) -> bool:
+        """True if rules that we can't change take what arrives at the port."""
+        if self.rules is None or self.rules.inbound_port is None:
+            return False
+        included = self.rules.include_inbound_ports
+        return port not in self.rules.exclude_inbound_ports if included is None else port in included
 
 
 def redirection_of(
@@ -47,13 +60,14 @@ def redirection_of(
 
     An init container of the author's that redirects is left to do it. Raises InvalidAnnotationError.
     """
-    spec = pod["spec"]
+    spec, annotations = pod["spec"], pod["metadata"].get("annotations") or {}
     authors = redirecting_init_container(spec)
+    asked = annotations.get(TRANSPARENT_PROXY)
     if authors is not None:
-        return _by_author(authors)
-    annotations = pod["metadata"].get("annotations") or {}
-    asked = annotations.get(TRANSPARENT_PROXY) or namespace_labels.get(TRANSPARENT_PROXY)
-    wanted = settings.transparent_by_default if not asked else parse_boolean(TRANSPARENT_PROXY, asked)
+        return _by_author(authors, spec, asked)
+    if asked is None:
+        asked = namespace_labels.get(TRANSPARENT_PROXY)
+    wanted = settings.transparent_by_default if asked is None else parse_boolean(TRANSPARENT_PROXY, asked)
     if not wanted:
         return Redirection(Redirector.NOBODY)
     if spec.get("hostNetwork"):
@@ -79,21 +93,37 @@ def exclusion_flags(annotations: Mapping[str, str], own_inbound_ports: Sequence[
     users = parse_each(EXCLUDE_UIDS, annotations.get(EXCLUDE_UIDS, ""), _user)
     return [
         *(f"-exclude-inbound-port={port}" for port in dict.fromkeys(inbound)),
-        *(f"-exclude-outbound-port={port}" for port in ports(EXCLUDE_OUTBOUND_PORTS)),
-        *(f"-exclude-outbound-cidr={cidr}" for cidr in cidrs),
-        *(f"-exclude-uid={user}" for user in users),
+        *(f"-exclude-outbound-port={port}" for port in dict.fromkeys(ports(EXCLUDE_OUTBOUND_PORTS))),
+        *(f"-exclude-outbound-cidr={cidr}" for cidr in dict.fromkeys(cidrs)),
+        *(f"-exclude-uid={user}" for user in dict.fromkeys(users)),
     ]
 
 
-def _by_author(container: Object) -> Redirection:
+def _by_author(container: Object, spec: Object, asked: str | None) -> Redirection:
     """kuma-init lets one user and one group go free; the sidecar has to be these."""
+    name = container.get("name")
+    if asked is not None and not parse_boolean(TRANSPARENT_PROXY, asked):
+        raise InvalidAnnotationError(
+            f'{TRANSPARENT_PROXY} is "{asked}", but init container "{name}" redirects the pod\'s traffic: '
+            "remove one of the two"
+        )
+    if spec.get("hostNetwork"):
+        raise InvalidAnnotationError(
+            "hostNetwork pods cannot use transparent proxy: "
+            f'init container "{name}" would redirect the traffic of the whole node; remove it'
+        )
     try:
-        flags = parse_kuma_flags(list(container.get("args") or ()))
+        rules = parse_kuma_flags(list(container.get("args") or ()))
     except InvalidSettingError as error:
-        raise InvalidAnnotationError(f'init container "{container.get("name")}": {error}') from None
-    user = PROXY_ID if flags.proxy_uid is None else flags.proxy_uid
-    group = flags.exclude_gids[0] if flags.exclude_gids else user
-    return Redirection(Redirector.AUTHOR, user, group)
+        raise InvalidAnnotationError(f'init container "{name}": {error}') from None
+    if rules.inbound_port not in (None, INBOUND_PORT):
+        raise InvalidAnnotationError(
+            f'init container "{name}" sends what arrives to port {rules.inbound_port}, where nobody listens: '
+            f"give it -z {INBOUND_PORT}, the sidecar's"
+        )
+    user = PROXY_ID if rules.proxy_uid is None else rules.proxy_uid
+    group = rules.exclude_gids[0] if rules.exclude_gids else user
+    return Redirection(Redirector.AUTHOR, user, group, rules)
 
 
 def _refuse_the_proxys_user(spec: Object) -> None:

@@ -10,51 +10,105 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from pellucid.kube.annotations import InvalidAnnotationError
 from pellucid.kube.injector.decision import wants_sidecar
-from pellucid.kube.injector.mutation import injected
+from pellucid.kube.injector.mutation import Injected, injected
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.pods import Object
 
 VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
+LONGEST_WARNING = 256
+"""Characters that the API server is sure to pass on."""
 
 
 class NotAReview(ValueError):
     """The request is no admission review of a pod."""
 
 
-def namespace_of(review: Mapping[str, Any]) -> str:
-    """The namespace in which the pod is being created. Raises NotAReview."""
-    request = review.get("request")
-    if review.get("apiVersion") not in VERSIONS or not isinstance(request, Mapping):
-        raise NotAReview(f"an AdmissionReview of {' or '.join(VERSIONS)} is needed")
-    if not isinstance(request.get("object"), Mapping) or "metadata" not in request["object"]:
-        raise NotAReview("request.object is no pod")
-    return str(request.get("namespace") or "default")
+class Question(msgspec.Struct, frozen=True):
+    """A pod that is being created in a namespace. api_version: in which the answer is wanted."""
+
+    api_version: str
+    uid: str
+    namespace: str
+    pod: Object
+
+    @property
+    def name(self) -> str:
+        """As far as the pod has one yet."""
+        metadata = self.pod["metadata"]
+        return str(metadata.get("name") or metadata.get("generateName") or "")
 
 
-def answer(
-    review: Mapping[str, Any], namespace_labels: Mapping[str, str], settings: InjectorSettings
-) -> dict[str, Any]:
-    """The review with its response."""
-    request = review["request"]
-    response = {"uid": request.get("uid", ""), **_response(request, namespace_labels, settings)}
-    return {"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response}
+class Skipped(msgspec.Struct, frozen=True):
+    """The pod stays as it is."""
+
+    reason: str
 
 
-def _response(
-    request: Mapping[str, Any], namespace_labels: Mapping[str, str], settings: InjectorSettings
-) -> dict[str, Any]:
-    pod: Object = request["object"]
-    name = pod["metadata"].get("name") or pod["metadata"].get("generateName", "")
+class Refused(msgspec.Struct, frozen=True):
+    """The pod must not be created like this."""
+
+    reason: str
+
+
+Outcome = Injected | Skipped | Refused
+
+
+def question_in(body: bytes) -> Question:
+    """Read a review. Raises NotAReview."""
     try:
-        if not wants_sidecar(pod, str(request.get("namespace") or "default"), settings):
-            return {"allowed": True, "status": {"message": f"Pod {name} does not require injection"}}
-        changed = injected(pod, namespace_labels, settings)
+        review = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise NotAReview(f"the body is no JSON object: {error}") from None
+    request, version = review.get("request"), review.get("apiVersion")
+    if version not in VERSIONS or not isinstance(request, Mapping):
+        raise NotAReview(f"an AdmissionReview of {' or '.join(VERSIONS)} is needed")
+    pod = request.get("object")
+    if not isinstance(pod, Mapping) or not all(
+        isinstance(pod.get(part), Mapping) for part in ("metadata", "spec")
+    ):
+        raise NotAReview("request.object is no pod")
+    namespace = request.get("namespace") or pod["metadata"].get("namespace") or "default"
+    return Question(version, str(request.get("uid", "")), namespace, pod)
+
+
+def decided(question: Question, settings: InjectorSettings) -> Skipped | Refused | None:
+    """What can be said at once; None for a pod that is to get a sidecar."""
+    try:
+        if wants_sidecar(question.pod, question.namespace, settings):
+            return None
     except InvalidAnnotationError as error:
-        return {"allowed": False, "status": {"code": 400, "reason": "BadRequest", "message": str(error)}}
-    patch = json.dumps(patch_between(pod, changed)).encode()
-    return {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+        return Refused(str(error))
+    return Skipped(f"Pod {question.name} does not require injection")
+
+
+def mutated(question: Question, namespace_labels: Mapping[str, str], settings: InjectorSettings) -> Outcome:
+    """The pod with its sidecar, or why that cannot be."""
+    try:
+        return injected(question.pod, namespace_labels, settings)
+    except InvalidAnnotationError as error:
+        return Refused(str(error))
+
+
+def review_with(question: Question, outcome: Outcome) -> dict[str, Any]:
+    """The review that answers a question."""
+    response = {"uid": question.uid, **_response(question.pod, outcome)}
+    return {"apiVersion": question.api_version, "kind": "AdmissionReview", "response": response}
+
+
+def _response(pod: Object, outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Skipped(reason):
+            return {"allowed": True, "status": {"message": reason}}
+        case Refused(reason):
+            return {"allowed": False, "status": {"code": 400, "reason": "BadRequest", "message": reason}}
+        case Injected(changed, warnings):
+            patch = json.dumps(patch_between(pod, changed)).encode()
+            answer = {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
+            return answer | ({"warnings": [w[:LONGEST_WARNING] for w in warnings]} if warnings else {})
 
 
 def patch_between(before: Object, after: Object) -> list[dict[str, Any]]:
@@ -64,6 +118,6 @@ def patch_between(before: Object, after: Object) -> list[dict[str, Any]]:
         for name in names:
             was, now = before[section].get(name), after[section][name]
             if was != now:
-                operation = "add" if was is None else "replace"
+                operation = "replace" if name in before[section] else "add"
                 operations.append({"op": operation, "path": f"/{section}/{name}", "value": now})
     return operations

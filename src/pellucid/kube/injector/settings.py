@@ -8,7 +8,10 @@ import msgspec
 
 PROXY_ID = 5995
 """The user and group of sidecars, whose traffic is not redirected. Source: consul-k8s 0.26."""
+INBOUND_PORT = 20000
+OUTBOUND_PORT = 15001
 STATUS_PORT = 21000
+ENVOY_ADMIN_PORT = 19000
 DATA_VOLUME = "consul-connect-inject-data"
 TOKEN_VOLUME = "consul-connect-inject-token"  # noqa: S105 - a volume's name
 TOKEN_DIRECTORY = "/var/run/secrets/pellucid"  # noqa: S105 - a path
@@ -22,6 +25,18 @@ class MetricsDefaults(msgspec.Struct, frozen=True):
     merged_port: int = 20100
     scrape_port: int = 20200
     scrape_path: str = "/metrics"
+
+
+class LifecycleDefaults(msgspec.Struct, frozen=True):
+    """How sidecars start and end, for pods that do not say; all in seconds.
+
+    drain_s: how long open connections may last when the pod ends; startup_failure_s: after this long without
+    being ready a sidecar is started anew; liveness_failure_s: likewise when it does not answer, 0 never.
+    """
+
+    drain_s: int = 10
+    startup_failure_s: int = 3600
+    liveness_failure_s: int = 0
 
 
 class InjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,5 +59,6 @@ class InjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     deny_namespaces: frozenset[str] = frozenset()
     envoy_extra_args: str = ""
     metrics: MetricsDefaults = MetricsDefaults()
+    lifecycle: LifecycleDefaults = LifecycleDefaults()
     sidecar_resources: Mapping[str, Mapping[str, str]] = {}
     init_resources: Mapping[str, Mapping[str, str]] = {}

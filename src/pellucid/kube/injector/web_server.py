@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
-import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pellucid.kube.injector.review import NotAReview, answer, namespace_of
+from pellucid.kube.injector.counters import ReviewCounters
+from pellucid.kube.injector.review import NotAReview, Outcome, decided, mutated, question_in, review_with
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.webhook_server import TooLarge, body_of
 
@@ -25,21 +24,37 @@ def application(
     settings: Callable[[], InjectorSettings],
     namespace_labels: NamespaceLabels,
     not_ready: Callable[[], str],
+    counters: ReviewCounters,
+    is_leaving: Callable[[], bool] = lambda: False,
 ) -> Starlette:
-    """settings: as they are now; not_ready: what is still missing, empty when nothing is."""
+    """settings: as they are now; not_ready: what is still missing, empty when nothing is.
+
+    is_leaving: each connection ends with its answer, so that the API server dials somebody else.
+    """
 
     async def mutate(request: Request) -> Response:
+        answer = await _answered(request)
+        if is_leaving():
+            answer.headers["connection"] = "close"
+        return answer
+
+    async def _answered(request: Request) -> Response:
         try:
-            review = msgspec.json.decode(await body_of(request), type=dict[str, Any])
-            labels = await namespace_labels(namespace_of(review))
-            return JSONResponse(answer(review, labels, settings()))
-        except (NotAReview, msgspec.MsgspecError) as error:
+            question = question_in(await body_of(request))
+            now = settings()
+            outcome: Outcome | None = decided(question, now)
+            if outcome is None:
+                outcome = mutated(question, await namespace_labels(question.namespace), now)
+            counters.count(outcome)
+            return JSONResponse(review_with(question, outcome))
+        except NotAReview as error:
             return PlainTextResponse(f"{error}\n", 400)
         except TooLarge as error:
             return PlainTextResponse(f"{error}\n", 413)
         except Exception as error:
             # The reason reaches whoever creates the pod, through the API server.
             log.exception("a pod could not be looked at")
+            counters.failed()
             return PlainTextResponse(f"the injector failed: {error}\n", 500)
 
     async def ready(_: Request) -> Response:

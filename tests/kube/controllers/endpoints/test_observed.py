@@ -57,16 +57,21 @@ class TestPod:
     @pytest.mark.parametrize(
         ("container", "redirected"),
         [
-            ({"name": "consul-connect-inject-init", "image": "pellucid/pellucid:1"}, True),
+            ({"name": "consul-connect-inject-init", "image": "pellucid/pellucid:1"}, False),
             ({"name": "kuma-init", "image": "docker.io/kumahq/kuma-init:1.0.3"}, True),
             ({"name": "kuma-init", "image": "example.test:5000/kuma-initial"}, False),
             ({"name": "migrate", "image": "app"}, False),
         ],
     )
-    def test_it_is_redirected_by_our_init_container_or_one_of_its_own(
+    def test_an_init_container_of_its_own_may_redirect_it(
         self, container: dict[str, str], redirected: bool
     ) -> None:
         assert pod_of(pod_object(spec={"initContainers": [container]})).is_redirected is redirected
+
+    def test_the_injector_says_that_it_redirects_it(self) -> None:
+        annotations = {"consul.hashicorp.com/transparent-proxy-status": "enabled"}
+        assert pod_of(pod_object(metadata={"annotations": annotations})).is_redirected
+        assert not pod_of(pod_object()).is_redirected
 
     def test_the_name_its_author_gave_is_told_from_the_injectors_default(self) -> None:
         def seen(original: dict[str, str]) -> str:
@@ -107,6 +112,30 @@ class TestPod:
         )
         (probe,) = pod_of(item).probes
         assert probe == RewrittenProbe("/grpc.health.v1.Health/Check", 20300, 9090, "http2")
+
+    def test_what_the_sidecar_process_is_asked_is_not_let_through(self) -> None:
+        asked = {"path": "/healthz", "port": 8443, "scheme": "HTTPS"}
+        original = json.dumps(
+            {"spec": {"containers": [{"name": "app", "livenessProbe": {"httpGet": asked}}]}}
+        )
+        now = {"path": "/probes/app/livenessProbe", "port": 21000}
+        item = pod_object(
+            metadata={"annotations": {"consul.hashicorp.com/original-pod": original}},
+            spec={"containers": [{"name": "app", "livenessProbe": {"httpGet": now}}]},
+        )
+        assert pod_of(item).probes == ()
+
+    def test_probes_of_its_own_native_sidecars_are_let_through_too(self) -> None:
+        def container(port: int) -> dict[str, Any]:
+            probe = {"httpGet": {"path": "/ready", "port": port}}
+            return {"name": "cache", "restartPolicy": "Always", "readinessProbe": probe}
+
+        original = json.dumps({"spec": {"initContainers": [container(6380)]}})
+        item = pod_object(
+            metadata={"annotations": {"consul.hashicorp.com/original-pod": original}},
+            spec={"initContainers": [container(20401)]},
+        )
+        assert pod_of(item).probes == (RewrittenProbe("/ready", listener_port=20401, local_port=6380),)
 
     @given(st.text())
     def test_an_original_pod_that_is_nonsense_is_none(self, text: str) -> None:

@@ -13,12 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from lightkube.generic_resource import GenericNamespacedResource, create_api_info
 
-from pellucid.kube.annotations import CONNECT_SERVICE, ORIGINAL_POD, PREFIX
+from pellucid.kube.annotations import (
+    CONNECT_SERVICE,
+    ORIGINAL_POD,
+    PREFIX,
+    REDIRECTED,
+    TRANSPARENT_PROXY_STATUS,
+)
 from pellucid.kube.pods import (
-    INIT_CONTAINER,
+    PROBE_PORTS,
     Object,
     containers_of,
     named_ports,
+    native_sidecars_of,
     ports_of,
     redirecting_init_container,
 )
@@ -141,8 +148,8 @@ def pod_of(item: Object) -> Pod:
         given_service=_given_service(annotations, original),
         first_port=next((port["containerPort"] for port in ports_of(containers)), 0),
         named_ports=named_ports(containers),
-        probes=tuple(_rewritten_probes(containers, original)),
-        is_redirected=_is_redirected(spec),
+        probes=tuple(_rewritten_probes((*containers, *native_sidecars_of(spec)), original)),
+        is_redirected=_is_redirected(annotations, spec),
         is_ready=_has_condition(status, "Ready"),
         is_leaving=bool(metadata.get("deletionTimestamp")),
         grace_s=_DEFAULT_GRACE_S if grace is None else grace,
@@ -186,20 +193,17 @@ def _given_service(annotations: Mapping[str, str], original: Object | None) -> s
 
 
 def _rewritten_probes(containers: Sequence[Object], original: Object | None) -> Iterator[RewrittenProbe]:
-    """The probes whose port is another than the pod's author wrote."""
-    before = {c.get("name"): c for c in containers_of((original or {}).get("spec") or {})}
-    ports = named_ports(list(before.values()))
+    """The probes that the injector made to go through the sidecar."""
+    spec: Object = (original or {}).get("spec") or {}
+    before = {c.get("name"): c for c in (*containers_of(spec), *native_sidecars_of(spec))}
     for container in containers:
         original_container = before.get(container.get("name")) or {}
+        ports = named_ports([original_container])
         for kind in _PROBES:
             for how in ("httpGet", "grpc"):
                 now, then = _asked(container, kind, how), _asked(original_container, kind, how)
                 local = ports.get(then.get("port", ""), then.get("port", 0))
-                if (
-                    isinstance(now.get("port"), int)
-                    and isinstance(local, int)
-                    and local not in (0, now["port"])
-                ):
+                if now.get("port") in PROBE_PORTS and isinstance(local, int) and local:
                     yield _rewritten(how, now, local)
 
 
@@ -213,9 +217,9 @@ def _rewritten(how: str, probe: Object, local_port: int) -> RewrittenProbe:
     return RewrittenProbe(probe.get("path") or "/", probe["port"], local_port)
 
 
-def _is_redirected(spec: Object) -> bool:
-    containers: Sequence[Object] = spec.get("initContainers") or ()
-    ours = any(container.get("name") == INIT_CONTAINER for container in containers)
+def _is_redirected(annotations: Mapping[str, str], spec: Object) -> bool:
+    """By the injector, or by an init container of the author's."""
+    ours = annotations.get(TRANSPARENT_PROXY_STATUS) == REDIRECTED
     return ours or redirecting_init_container(spec) is not None
 
 
