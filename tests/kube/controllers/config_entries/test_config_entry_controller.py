@@ -19,6 +19,7 @@ from pellucid.kube.server_client import ServerAddress
 from tests.api.serving import ServedAgent
 from tests.kube.controllers.cluster import PATIENCE_S, Cluster, running_cluster
 from tests.kube.controllers.config_entries.test_validation import VALID
+from tests.kube.controllers.gate import gate_to
 
 OWNED = {"external-source": "kubernetes", "consul.hashicorp.com/source-datacenter": "dc1"}
 FINALIZER = "finalizers.consul.hashicorp.com"
@@ -122,7 +123,9 @@ def synced(item: dict[str, Any]) -> dict[str, Any]:
     return dict(conditions[0])
 
 
-@pytest.mark.parametrize("kind", ["ProxyDefaults", "Mesh", "ServiceIntentions", "ServiceResolver"])
+@pytest.mark.parametrize(
+    "kind", ["ProxyDefaults", "Mesh", "ServiceDefaults", "ServiceResolver", "TerminatingGateway"]
+)
 async def test_a_resource_becomes_an_entry_and_says_so(resources: Resources, kind: str) -> None:
     name = BY_NAME[kind].only_name or "web"
     await resources.create(kind, name, VALID[kind])
@@ -196,3 +199,19 @@ async def test_of_two_resources_for_one_entry_the_older_counts(resources: Resour
     entry = await resources.entry("service-intentions", "web")
     assert entry is not None
     assert entry["Sources"][0]["Action"] == "deny"
+
+
+async def test_a_server_that_is_away_is_told_and_waited_for(cluster: Cluster, agent: ServedAgent) -> None:
+    async with gate_to(agent.port) as gate:
+        stop = asyncio.Event()
+        settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{gate.port}"))
+        gate.shut()
+        running = asyncio.create_task(run(cluster.client, settings, stop))
+        resources = Resources(cluster, agent)
+        await resources.create("ServiceDefaults", "web", {"protocol": "http"})
+        item = await resources.until("ServiceDefaults", "web", lambda item: bool(synced(item)))
+        assert synced(item)["message"] == "getting config entry from consul: 127.0.0.1: connection refused"
+        await gate.open()
+        await resources.until_synced("ServiceDefaults", "web")
+        stop.set()
+        await running

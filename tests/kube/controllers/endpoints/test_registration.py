@@ -166,6 +166,21 @@ class TestPort:
         tagged = instance_of(pod(), service(ports=ports)).tagged_addresses or {}
         assert tagged["virtual"].port == expected
 
+    def test_each_port_that_leads_to_the_pods_is_the_meshs_and_no_other(self) -> None:
+        ports = (ServicePort(90, "admin"), ServicePort(80, "http"), ServicePort(8000, 8080))
+        tagged = instance_of(pod(), service(cluster_ips=("10.96.0.1", "fd00::1"), ports=ports))
+        assert tagged.tagged_addresses == {
+            "virtual": ServiceAddress("10.96.0.1", 80),
+            "virtual.8000": ServiceAddress("10.96.0.1", 8000),
+            "virtual.ipv6": ServiceAddress("fd00::1", 80),
+            "virtual.ipv6.8000": ServiceAddress("fd00::1", 8000),
+        }
+
+    def test_a_further_service_that_leads_elsewhere_gives_no_address(self) -> None:
+        metrics = service("web-metrics", ports=(ServicePort(9102, 9102),))
+        tagged = instance_of(pod(), service("web"), metrics).tagged_addresses or {}
+        assert set(tagged) == {"virtual"}
+
     @pytest.mark.parametrize("value", ["nonsense", "0", "65536", "-1"])
     def test_one_that_does_not_exist_is_a_problem_that_names_it(self, value: str) -> None:
         problem = problem_of(pod(annotations={"connect-service": "app", "connect-service-port": value}))

@@ -62,6 +62,7 @@ class ConfigEntryController:
         self._settings = settings
         self._sleep = sleep
         self._queue: WorkQueue[ResourceKey] = WorkQueue()
+        self._not_synced: dict[ResourceKey, None] = {}
         self._events = EventRecorder(client, COMPONENT, clock=asyncio.get_running_loop().time)
         self._informers: dict[str, Informer[Resource]] = {
             kind.name: Informer(
@@ -104,9 +105,10 @@ class ConfigEntryController:
             key = await self._queue.get()
             name, *resource = key
             try:
-                await self._reconciler.look_at(BY_NAME[name], (resource[0], resource[1]))
+                wrote = await self._reconciler.look_at(BY_NAME[name], (resource[0], resource[1]))
             except NotSynced as problem:
                 log.warning("not synced", resource=key, reason=str(problem))
+                self._not_synced[key] = None
                 self._queue.failed(key)
             except Exception:
                 # One odd resource must not keep the others waiting.
@@ -114,6 +116,14 @@ class ConfigEntryController:
                 self._queue.failed(key)
             else:
                 self._queue.succeeded(key)
+                self._not_synced.pop(key, None)
+                if wrote:
+                    self._try_others_again()
+
+    def _try_others_again(self) -> None:
+        """An entry may be what others waited for: a route needs a protocol, say."""
+        for key in self._not_synced:
+            self._queue.add(key)
 
     def _tell(self, resource: Resource, condition: Condition) -> None:
         if condition != IS_SYNCED:

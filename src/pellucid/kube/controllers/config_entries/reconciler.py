@@ -71,37 +71,38 @@ class Reconciler:
         self._tell = tell
         self._now = now
 
-    async def look_at(self, kind: CustomKind, key: tuple[str, str]) -> None:
+    async def look_at(self, kind: CustomKind, key: tuple[str, str]) -> bool:
         """Have the server hold what a resource says, and the resource say that it does.
 
-        Raises NotSynced, and what the Kubernetes client raises.
+        Returns whether an entry was written. Raises NotSynced, and what the Kubernetes client raises.
         """
         resource = self._resources[kind.name].get(key)
         if resource is None:
-            return
+            return False
         if resource.is_leaving:
             if resource.has_finalizer:
                 await self._let_go(resource)
-            return
+            return False
         if not resource.has_finalizer:
             resource = await self._set_finalizers(resource, (*resource.finalizers, FINALIZER))
-        await self._sync(resource)
+        return await self._sync(resource)
 
-    async def _sync(self, resource: Resource) -> None:
+    async def _sync(self, resource: Resource) -> bool:
         if rival := self._older_rival(resource):
             same = f'the resource "{rival.namespace}/{rival.name}" stands for the same config entry'
             await self._report(resource, Condition(FALSE, EXTERNALLY_MANAGED, same))
-            return
+            return False
         try:
             entry = entry_of(resource.kind, resource.entry_name, resource.spec, self._settings.datacenter)
         except DecodeError as error:
             await self._report(resource, Condition(FALSE, INVALID, str(error)))
-            return
+            return False
         found = await self._found(resource)
         decision = decide(entry, found, migrates=resource.migrates)
         if decision.write:
             await self._write(resource, entry, decision)
         await self._report(resource, decision.condition, synced_now=decision.write)
+        return decision.write
 
     async def _let_go(self, resource: Resource) -> None:
         if self._older_rival(resource) is None:

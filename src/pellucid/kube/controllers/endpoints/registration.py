@@ -43,7 +43,7 @@ from pellucid.kube.controllers.endpoints.catalog import (
     RESERVED_META,
     Registration,
 )
-from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod
+from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod, ServicePort
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.model.checks import CheckStatus
 from pellucid.model.pods import POD_NAME, POD_NAMESPACE, POD_UID
@@ -62,6 +62,8 @@ SIDECAR_SUFFIX = "-sidecar-proxy"
 TRANSPARENT = "transparent"
 PASSING_OUTPUT = "Kubernetes health checks passing"
 VIRTUAL = "virtual"
+ANY_PORT = 0
+"""Of a virtual address: whatever the port, it leads to the mesh service."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -211,24 +213,30 @@ def _virtual_addresses(
 ) -> Iterator[tuple[str, ServiceAddress]]:
     """The ClusterIPs under their tags: `virtual` for the chosen Service, `virtual-<service>` for others.
 
-    A second address of the same Service, of the other family, has the family in its tag.
+    A second address of the same Service, of the other family, has the family in its tag; a further port that
+    leads to the same port of the pod has its number there. The other ports of a Service are not the mesh's.
     """
     for service in sorted(services, key=lambda service: service.name):
-        first, other = (VIRTUAL if service == chosen else f"{VIRTUAL}-{service.name}"), ""
+        first, family = (VIRTUAL if service == chosen else f"{VIRTUAL}-{service.name}"), ""
+        may_be_any = service == chosen or not service_port
+        ports = _ports_of(service, pod, service_port) or (ANY_PORT,) * may_be_any
         for address in service.cluster_ips:
-            yield first + other, ServiceAddress(address, _port_of(service, pod, service_port))
-            other = f".ipv{ip_address(service.cluster_ips[-1]).version}"
+            for number in ports:
+                further = "" if number == ports[0] else f".{number}"
+                yield first + family + further, ServiceAddress(address, number)
+            family = f".ipv{ip_address(service.cluster_ips[-1]).version}"
 
 
-def _port_of(service: ClusterService, pod: Pod, service_port: int) -> int:
-    """The port of a Service that leads to the pod's port; 0 if none does."""
-    for candidate in service.ports:
-        target = candidate.target
-        if isinstance(target, str):
-            target = pod.named_ports.get(target, 0)
-        if service_port and service_port in (target, candidate.number):
-            return candidate.number
-    return 0
+def _ports_of(service: ClusterService, pod: Pod, service_port: int) -> tuple[int, ...]:
+    """The ports of a Service that lead to the pod's port; else the one of the same number."""
+    if not service_port:
+        return ()
+    leading = tuple(port.number for port in service.ports if _target_of(port, pod) == service_port)
+    return leading or tuple(port.number for port in service.ports if port.number == service_port)
+
+
+def _target_of(port: ServicePort, pod: Pod) -> int:
+    return pod.named_ports.get(port.target, 0) if isinstance(port.target, str) else port.target
 
 
 def _proxy_config(pod: Pod, settings: ControllerSettings) -> dict[str, object]:
