@@ -82,22 +82,40 @@ def test_one_health_change_among_a_thousand_services_runs_a_constant_number_of_q
     assert counts[0] == counts[1] == 2
 
 
+def ips(world: MeshWorld) -> tuple[str, ...]:
+    return tuple(address.ip for address in world.ask(virtual_addresses, "db"))
+
+
 def test_virtual_addresses_are_the_allocated_and_the_tagged(world: MeshWorld) -> None:
     tagged = {"virtual": ServiceAddress("10.96.0.7", 80), "lan": ServiceAddress("192.168.0.7")}
     world.commit(sidecar("db", tagged_addresses=tagged), Put(VIRTUAL_ADDRESSES, VirtualAddress("db", 1)))
-    assert world.ask(virtual_addresses, "db") == ("10.96.0.7", "240.0.0.1", "fd70:656c:6c75::1")
+    assert ips(world) == ("10.96.0.7", "240.0.0.1", "fd70:656c:6c75::1")
 
 
 def test_a_service_may_have_several_virtual_addresses(world: MeshWorld) -> None:
     tags = ("virtual", "virtual.ipv6", "virtual-front", "consul-virtual", "virtualbox")
     tagged = {tag: ServiceAddress(f"10.96.0.{n}", 80) for n, tag in enumerate(tags)}
     world.commit(sidecar("db", tagged_addresses=tagged))
-    assert world.ask(virtual_addresses, "db") == ("10.96.0.0", "10.96.0.1", "10.96.0.2", "10.96.0.3")
+    assert ips(world) == ("10.96.0.0", "10.96.0.1", "10.96.0.2", "10.96.0.3")
+
+
+def test_a_tagged_address_stands_for_the_service_on_its_port_and_an_allocated_one_on_any(
+    world: MeshWorld,
+) -> None:
+    tagged = {"virtual": ServiceAddress("10.96.0.7", 80), "virtual-alt": ServiceAddress("10.96.0.7", 8080)}
+    world.commit(sidecar("db", tagged_addresses=tagged), Put(VIRTUAL_ADDRESSES, VirtualAddress("db", 1)))
+    found = [(address.ip, address.port) for address in world.ask(virtual_addresses, "db")]
+    assert found == [("10.96.0.7", 80), ("10.96.0.7", 8080), ("240.0.0.1", 0), ("fd70:656c:6c75::1", 0)]
+
+
+def test_tagged_addresses_are_written_in_one_way(world: MeshWorld) -> None:
+    world.commit(sidecar("db", tagged_addresses={"virtual": ServiceAddress("FD00:0::0A")}))
+    assert ips(world) == ("fd00::a",)
 
 
 def test_a_tagged_name_is_no_address(world: MeshWorld) -> None:
     world.commit(sidecar("db", tagged_addresses={"virtual": ServiceAddress("db.internal")}))
-    assert world.ask(virtual_addresses, "db") == ()
+    assert ips(world) == ()
 
 
 def test_addresses_are_direct_only_while_an_instance_asks_for_it(world: MeshWorld) -> None:

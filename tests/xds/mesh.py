@@ -10,6 +10,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from pellucid.derive.engine import Engine
 from pellucid.derive.identity import leaf_cell
 from pellucid.identity.authority import Authority, SubjectNames, new_root
@@ -17,7 +19,7 @@ from pellucid.identity.leaves import Leaf, issue
 from pellucid.model.config_entries import ServiceIntentions
 from pellucid.model.config_entries.service_intentions import SourceIntention
 from pellucid.model.identity import CaConfiguration, CaRoot, VirtualAddress
-from pellucid.model.services import Node, Proxy, Service, ServiceKind
+from pellucid.model.services import Node, Proxy, Service, ServiceAddress, ServiceKind
 from pellucid.state.mesh_tables import (
     CA_CONFIGURATION,
     CA_ROOTS,
@@ -58,6 +60,12 @@ class Mesh:
         after, batch = self.engine.snapshot.apply(changes)
         if batch.touched:
             self.engine.apply(after, batch)
+
+    def tag(self, name: str, **tagged: ServiceAddress) -> None:
+        """Give the sidecar of a service these tagged addresses and no others."""
+        stored = self.engine.snapshot.get(SERVICES, (NODE, f"{name}-sidecar-proxy"))
+        assert stored is not None
+        self.commit(Put(SERVICES, msgspec.structs.replace(stored.value, tagged_addresses=tagged or None)))
 
     def register(
         self,

@@ -32,13 +32,19 @@ async def envoy(
     """
     config = directory / f"{proxy_id}.pb"
     config.write_bytes(bootstrap(server, proxy_id).SerializeToString())
-    command = envoy_command(ENVOY, str(config), ("--concurrency", "2", "-l", "error"))
+    admin = ("--admin-address-path", str(directory / f"{proxy_id}.admin"))
+    command = envoy_command(ENVOY, str(config), ("--concurrency", "2", "-l", "error", *admin))
     process = await asyncio.create_subprocess_exec(*inside, *command, stdout=sys.stderr)
     try:
         yield process
     finally:
         process.kill()
         await process.wait()
+
+
+def admin_address(proxy_id: str, directory: Path) -> str:
+    """Where the admin page of an Envoy is that was started in this directory."""
+    return (directory / f"{proxy_id}.admin").read_text()
 
 
 class Caller:

@@ -14,7 +14,7 @@ import pytest
 from pellucid.model.config_entries import Mesh as MeshEntry
 from pellucid.model.config_entries import ServiceDefaults
 from pellucid.model.config_entries.mesh import TransparentProxyMeshConfig
-from pellucid.model.services import Proxy, TransparentProxyConfig, Upstream
+from pellucid.model.services import Proxy, ServiceAddress, TransparentProxyConfig, Upstream
 from pellucid.rules.virtual import virtual_ipv4, virtual_ipv6
 from pellucid.state.mesh_tables import CONFIG_ENTRIES
 from pellucid.state.tables import Put
@@ -26,6 +26,8 @@ pytestmark = pytest.mark.root
 APPLICATION = 65_534
 """The uid whose connections are redirected."""
 OUTSIDE = "192.0.2.1"
+CLUSTER_IP = "192.0.2.10"
+"""An address in front of several services; on port 8080 the web server listens there, without the mesh."""
 OK, CLOSED = "ok", "closed"
 EXIT_CODES = {0: OK, 52: CLOSED, 56: CLOSED}
 """What curl's exit codes mean; a connection that is closed after curl has written counts as reset."""
@@ -51,6 +53,15 @@ class Namespace:
         """Run something in it, which must work."""
         process = await asyncio.create_subprocess_exec(*self.inside, *command)
         assert await process.wait() == 0, command
+
+    async def statistic(self, admin: str, name: str) -> int:
+        """A counter of the Envoy whose admin page is at that address."""
+        url = f"http://{admin}/stats?filter=^{name}$"
+        process = await asyncio.create_subprocess_exec(
+            *self.inside, "curl", "-s", "--noproxy", "*", url, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        return int(said.decode().rpartition(":")[2])
 
     async def curl(self, host: str, port: int = 80) -> str:
         """What comes of a request that the application sends."""
@@ -117,7 +128,8 @@ async def namespace() -> AsyncIterator[Namespace]:
     made = Namespace(holder.pid)
     try:
         await made.run("ip", "link", "set", "lo", "up")
-        await made.run("ip", "address", "add", f"{OUTSIDE}/32", "dev", "lo")
+        for address in (OUTSIDE, CLUSTER_IP):
+            await made.run("ip", "address", "add", f"{address}/32", "dev", "lo")
         await made.run("ip", "route", "add", "default", "dev", "lo")
         await made.run("ip", "-6", "route", "add", "default", "dev", "lo")
         rule = ("-A", "OUTPUT", "-p", "tcp", "-m", "owner", "--uid-owner", str(APPLICATION))
@@ -223,6 +235,36 @@ async def test_an_instance_is_dialled_directly_only_while_it_asks_for_that(
     while await namespace.curl(instance, 20002) == OK:
         pass
     assert await namespace.curl(virtual_ipv4(2)) == OK
+
+
+async def test_a_tagged_address_leads_to_its_service_on_its_own_port_alone(
+    mesh: Mesh, namespace: Namespace
+) -> None:
+    mesh.tag("hello", virtual=ServiceAddress(CLUSTER_IP, 80))
+    await namespace.until(OK, CLUSTER_IP, 80)
+    assert await namespace.curl(CLUSTER_IP, 4711) == CLOSED
+    mesh.tag("refused", virtual=ServiceAddress(CLUSTER_IP, 8080))
+    await namespace.until(CLOSED, CLUSTER_IP, 8080)
+    assert await namespace.curl(CLUSTER_IP, 80) == OK
+    mesh.tag("refused")
+    await namespace.until(OK, CLUSTER_IP, 8080)
+
+
+async def test_addresses_come_and_go_without_a_new_listener(
+    mesh: Mesh, namespace: Namespace, tmp_path: Path
+) -> None:
+    admin = sidecar.admin_address("client-sidecar-proxy", tmp_path)
+    async with KeptConnection.opened(namespace, virtual_ipv4(2)) as kept:
+        assert await kept.get() == "200"
+        replaced = await namespace.statistic(admin, "listener_manager.listener_modified")
+        in_place = await namespace.statistic(admin, "listener_manager.listener_in_place_updated")
+        mesh.tag("hello", virtual=ServiceAddress(CLUSTER_IP, 80))
+        await namespace.until(OK, CLUSTER_IP, 80)
+        mesh.tag("hello")
+        await namespace.until(CLOSED, CLUSTER_IP, 80)
+        assert await kept.get() == "200"
+    assert await namespace.statistic(admin, "listener_manager.listener_modified") == replaced + 2
+    assert await namespace.statistic(admin, "listener_manager.listener_in_place_updated") == in_place + 2
 
 
 async def test_an_open_connection_outlives_changes_that_do_not_concern_it(

@@ -9,6 +9,7 @@ import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
+from google.protobuf import wrappers_pb2
 
 from pellucid.derive.identity import leaf_cell
 from pellucid.model.checks import CheckStatus, HealthCheck
@@ -80,13 +81,22 @@ def outbound(mesh: Mesh, service: str) -> Any:
 
 
 def chains(listener: Any) -> dict[str, str]:
-    """First address of each chain -> the name of its filter, without its namespace."""
-    return {
-        next((prefix.address_prefix for prefix in chain.filter_chain_match.prefix_ranges), "any"): (
-            chain.filters[0].name.rpartition(".")[2]
-        )
-        for chain in listener.filter_chains
-    }
+    """`address` or `address:port` -> the filter that takes it, without its namespace; `any` for the rest."""
+    filter_of = {chain.name: chain.filters[0].name.rpartition(".")[2] for chain in listener.filter_chains}
+    found = dict.fromkeys(["any"] * listener.HasField("default_filter_chain"), "tcp_proxy")
+    for ip, chosen in listener.filter_chain_matcher.matcher_tree.exact_match_map.map.items():
+        if chosen.HasField("action"):
+            found[ip] = filter_of[taken(chosen)]
+        for port, on_port in chosen.matcher.matcher_tree.exact_match_map.map.items():
+            found[f"{ip}:{port}"] = filter_of[taken(on_port)]
+    return found
+
+
+def taken(on_match: Any) -> str:
+    """The name of the chain that an action takes."""
+    name = wrappers_pb2.StringValue()
+    on_match.action.typed_config.Unpack(name)
+    return str(name.value)
 
 
 @pytest.fixture
@@ -251,16 +261,10 @@ def test_a_refused_service_has_neither_cluster_nor_chain_and_its_addresses_are_c
     assert stored is not None
     tagged = {"virtual": ServiceAddress("10.96.0.10", 5432)}
     mesh.commit(Put(SERVICES, type(stored.value)(**{**_fields(stored.value), "tagged_addresses": tagged})))
-    assert chains(outbound(mesh, "web"))["10.96.0.10"] == "tcp_proxy"
+    assert chains(outbound(mesh, "web"))["10.96.0.10:5432"] == "tcp_proxy"
     mesh.intend("db", web="deny")
     assert sni("db") not in names(mesh, "web", ResourceType.CLUSTER)
-    listener = outbound(mesh, "web")
-    assert "10.96.0.10" not in chains(listener)
-    refusing = [
-        chain for chain in listener.filter_chains if chain.filters[0].name.endswith("direct_response")
-    ]
-    (ranges,) = (chain.filter_chain_match.prefix_ranges for chain in refusing)
-    assert [prefix.address_prefix for prefix in ranges] == ["240.0.0.0", "fd70:656c:6c75::", "10.96.0.10"]
+    assert chains(outbound(mesh, "web"))["10.96.0.10:5432"] == "direct_response"
 
 
 def _fields(value: Any) -> dict[str, Any]:

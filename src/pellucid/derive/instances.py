@@ -40,7 +40,7 @@ class Endpoint(msgspec.Struct, frozen=True, order=True):
 
 
 class Address(msgspec.Struct, frozen=True, order=True):
-    """An address as a listener matches it, with what is dialled there: no port means any."""
+    """An address that stands for a service, on one port or (0) on any."""
 
     ip: str
     port: int = 0
@@ -117,16 +117,18 @@ def _endpoint(db: Db, instance: Service) -> Endpoint:
 
 
 @query
-def virtual_addresses(db: Db, service: str) -> tuple[str, ...]:
-    """The addresses that stand for the service as a whole, in order: allocated ones and tagged ones."""
-    found: set[str] = set()
+def virtual_addresses(db: Db, service: str) -> tuple[Address, ...]:
+    """What stands for the service as a whole, in order: allocated addresses and tagged ones."""
+    found: set[Address] = set()
     allocated = db.get(VIRTUAL_ADDRESSES, (service,))
     if allocated is not None:
-        found |= {virtual_ipv4(allocated.value.number), virtual_ipv6(allocated.value.number)}
+        number = allocated.value.number
+        found |= {Address(virtual_ipv4(number)), Address(virtual_ipv6(number))}
     for stored in db.rows(SERVICES, "connect", service):
-        tagged = stored.value.tagged_addresses or {}
-        found |= {address.address for tag, address in tagged.items() if _VIRTUAL_TAG.fullmatch(tag)}
-    return tuple(sorted(address for address in found if _is_ip(address)))
+        for tag, tagged in (stored.value.tagged_addresses or {}).items():
+            if _VIRTUAL_TAG.fullmatch(tag) and _is_ip(tagged.address):
+                found.add(Address(str(ip_address(tagged.address)), tagged.port))
+    return tuple(sorted(found))
 
 
 @query
@@ -138,7 +140,7 @@ def direct_addresses(db: Db, service: str) -> tuple[str, ...]:
         proxy = effective_proxy(db, instance.node, instance.id)
         if proxy is not None and proxy.dialed_directly:
             found.add(instance.address or node_address(db, instance.node))
-    return tuple(sorted(address for address in found if _is_ip(address)))
+    return tuple(sorted(str(ip_address(address)) for address in found if _is_ip(address)))
 
 
 def _is_ip(address: str) -> bool:

@@ -26,6 +26,7 @@ from pellucid.xds.view import (
     Captured,
     Certificate,
     Destination,
+    Dialled,
     Endpoint,
     Endpoints,
     OutboundListener,
@@ -152,7 +153,8 @@ def _outbound_listener(db: Db, ref: refs.OutboundListenerRef) -> OutboundListene
     return OutboundListener(
         port=ref.port,
         captured=captured,
-        refused_prefixes=_refused_prefixes(db, ref.reach),
+        refused=_refused(db, ref.reach),
+        refused_pools=(str(IPV4_POOL), str(IPV6_POOL)),
         mesh_destinations_only=mesh_destinations_only(db),
     )
 
@@ -172,28 +174,30 @@ def _captured_inferred(db: Db, reach: refs.Reach) -> Iterator[Captured]:
 
 
 def _captured(db: Db, service: str, destination: Destination) -> Iterator[Captured]:
-    """Allocated addresses never change and share a chain; any other may go, and has its own."""
-    addresses = virtual_addresses(db, service)
-    allocated = tuple(address for address in addresses if number_of(address) is not None)
-    if allocated:
-        yield Captured(allocated, destination)
-    for address in addresses:
-        if address not in allocated:
-            yield Captured((address,), destination)
-    for address in direct_addresses(db, service):
-        yield Captured((address,), Destination(destination.target, f"passthrough~{sni(db, service)}"))
+    if virtual := _virtual(db, service):
+        yield Captured(virtual, destination)
+    if direct := _direct(db, service):
+        yield Captured(direct, Destination(destination.target, f"passthrough~{sni(db, service)}"))
 
 
-def _refused_prefixes(db: Db, reach: refs.Reach) -> tuple[str, ...]:
-    """The whole pool of virtual addresses, and each other address of a service that is refused."""
+def _refused(db: Db, reach: refs.Reach) -> tuple[Dialled, ...]:
+    """Each address of a service that is refused, unless the pools have it."""
     found = {
         address
         for service in mesh_services(db)
         if not reach.access.allows(service)
-        for address in (*virtual_addresses(db, service), *direct_addresses(db, service))
-        if number_of(address) is None
+        for address in (*_virtual(db, service), *_direct(db, service))
+        if number_of(address.ip) is None
     }
-    return (str(IPV4_POOL), str(IPV6_POOL), *sorted(found))
+    return tuple(sorted(found))
+
+
+def _virtual(db: Db, service: str) -> tuple[Dialled, ...]:
+    return tuple(Dialled(address.ip, address.port) for address in virtual_addresses(db, service))
+
+
+def _direct(db: Db, service: str) -> tuple[Dialled, ...]:
+    return tuple(Dialled(address) for address in direct_addresses(db, service))
 
 
 def destination_of(upstream: refs.ExplicitUpstreamRef) -> Destination:

@@ -21,6 +21,8 @@ ORIGINAL_DESTINATION = "original-destination"
 """The cluster that goes where the application wanted to go."""
 LEAF_SECRET = "leaf"  # noqa: S105 - a name
 ROOTS_SECRET = "roots"  # noqa: S105 - a name
+ANY_PORT = 0
+"""Stands for every port."""
 
 
 class LocalApp(msgspec.Struct, frozen=True):
@@ -175,10 +177,17 @@ class UpstreamListener(msgspec.Struct, frozen=True):
         return f"{self.identifier}:{self.socket_path or f'{self.address}:{self.port}'}"
 
 
-class Captured(msgspec.Struct, frozen=True):
-    """One filter chain of the outbound listener: connections to these addresses go there."""
+class Dialled(msgspec.Struct, frozen=True, order=True):
+    """What an application may dial: an address with a port, or with any."""
 
-    addresses: tuple[str, ...]
+    ip: str
+    port: int = ANY_PORT
+
+
+class Captured(msgspec.Struct, frozen=True):
+    """Connections to these addresses go there, by the filter chain of the destination's cluster."""
+
+    addresses: tuple[Dialled, ...]
     destination: Destination
 
 
@@ -187,8 +196,10 @@ class OutboundListener(msgspec.Struct, frozen=True):
 
     port: int
     captured: tuple[Captured, ...] = ()
-    refused_prefixes: tuple[str, ...] = ()
-    """Addresses and CIDRs in the mesh to which connections are closed at once, unless captured."""
+    refused: tuple[Dialled, ...] = ()
+    """Addresses in the mesh to which connections are closed at once, unless captured."""
+    refused_pools: tuple[str, ...] = ()
+    """CIDRs of which that is true as well."""
     mesh_destinations_only: bool = False
 
     @property

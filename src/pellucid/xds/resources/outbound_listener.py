@@ -1,37 +1,64 @@
 """The ways out: the listener that redirected connections arrive at, and those of explicit upstreams.
 
-The outbound listener picks a filter chain by the address the application dialled, the longest prefix
-first: an upstream's addresses, then mesh addresses that are refused, then (if allowed) everything else.
-A chain that changes loses its connections, so a chain holds only what stays: addresses that may come and
-go have a chain each, and what an upstream is like is in its cluster and routes.
+The outbound listener picks a filter chain by the address and port that the application dialled:
 
-Source: Consul 1.10 agent/xds/listeners.go; the refusal at the source is ours.
+    an upstream's address, with its port or any  ->  the chain of that upstream
+    an address of a refused service, the pools   ->  closed at once
+    anything else                                ->  where it was going, if that is allowed
+
+A chain that changes loses its connections, so a chain holds only what stays: addresses come and go in the
+matcher, and what an upstream is like is in its cluster and routes. A Kubernetes Service has one address and
+several ports, of which the mesh may know one; the others are none of its business.
+
+Source: Consul 1.10 agent/xds/listeners.go, which matches addresses whatever the port; Envoy docs, "Matching
+API". The refusal at the source is ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
+from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
+from envoy.extensions.matching.input_matchers.ip.v3 import ip_pb2
+from xds.type.matcher.v3 import matcher_pb2
 
 from pellucid.rules.protocol import is_http_like
 from pellucid.xds.resources import escape_hatch, filters
+from pellucid.xds.resources.matching import CHAINS_KEPT, extension, take_chain
 from pellucid.xds.resources.messages import packed, pipe_address, prefix, socket_address
-from pellucid.xds.resources.public_listener import CHAINS_KEPT, listen_on_ipv6_too
-from pellucid.xds.view import ORIGINAL_DESTINATION, Captured, Destination, OutboundListener, UpstreamListener
+from pellucid.xds.resources.public_listener import listen_on_ipv6_too
+from pellucid.xds.view import (
+    ANY_PORT,
+    ORIGINAL_DESTINATION,
+    Destination,
+    OutboundListener,
+    UpstreamListener,
+)
+
+_REFUSED = "refused"
+_BY_ADDRESS = extension("address", network_inputs_pb2.DestinationIPInput())
+_BY_PORT = extension("port", network_inputs_pb2.DestinationPortInput())
 
 
 def outbound_listener(view: OutboundListener) -> listener_pb2.Listener:
     """Where redirected connections arrive, on the loopback addresses of both families."""
+    chosen = _chosen(view)
     listener = listener_pb2.Listener(
         name=view.name,
         address=socket_address("127.0.0.1", view.port),
         traffic_direction=base_pb2.OUTBOUND,
-        filter_chains=[*_captured(view), *_refused(view), *_everything_else(view)],
+        filter_chains=_chains(view, chosen),
     )
+    by_destination = _by_destination(chosen, view.refused_pools)
+    if by_destination is not None:
+        listener.filter_chain_matcher.CopyFrom(by_destination)
+    if not view.mesh_destinations_only:
+        out = filters.tcp_proxy(f"upstream.{ORIGINAL_DESTINATION}", ORIGINAL_DESTINATION)
+        listener.default_filter_chain.filters.append(out)
     original_destination = packed(original_dst_pb2.OriginalDst())
     listener.listener_filters.add(
         name="envoy.filters.listener.original_dst", typed_config=original_destination
@@ -57,47 +84,75 @@ def upstream_listener(view: UpstreamListener) -> listener_pb2.Listener:
     )
 
 
-def disjoint(captured: Iterable[Captured]) -> Iterator[Captured]:
-    """The same, each address in the first place it has; what is left without any is left out.
-
-    Envoy refuses a listener in which two chains match the same address.
-    """
-    taken: set[str] = set()
-    for item in captured:
-        addresses = tuple(address for address in dict.fromkeys(item.addresses) if address not in taken)
-        taken.update(addresses)
-        if addresses:
-            yield Captured(addresses, item.destination)
+def _chosen(view: OutboundListener) -> Mapping[str, Mapping[int, str]]:
+    """The name of the chain for each address and port; what two claim belongs to the first."""
+    found: dict[str, dict[int, str]] = {}
+    for item in view.captured:
+        for dialled in item.addresses:
+            found.setdefault(dialled.ip, {}).setdefault(dialled.port, item.destination.cluster)
+    for dialled in view.refused:
+        found.setdefault(dialled.ip, {}).setdefault(dialled.port, _REFUSED)
+    return found
 
 
-def _captured(view: OutboundListener) -> Iterator[listener_components_pb2.FilterChain]:
-    for item in sorted(disjoint(view.captured), key=lambda item: item.addresses[0]):
-        yield _captured_chain(item)
+def _chains(
+    view: OutboundListener, chosen: Mapping[str, Mapping[int, str]]
+) -> Iterator[listener_components_pb2.FilterChain]:
+    """The chains that are chosen, in order of their names."""
+    names = {name for by_port in chosen.values() for name in by_port.values()}
+    destinations: dict[str, Destination] = {}
+    for item in view.captured:
+        destinations.setdefault(item.destination.cluster, item.destination)
+    for name in sorted(names - {_REFUSED}):
+        yield _chain(destinations[name])
+    if _REFUSED in names or view.refused_pools:
+        yield listener_components_pb2.FilterChain(name=_REFUSED, filters=[filters.close_at_once()])
 
 
 @lru_cache(CHAINS_KEPT)
-def _captured_chain(view: Captured) -> listener_components_pb2.FilterChain:
-    return _chain(view.addresses, _towards(view.destination))
+def _chain(destination: Destination) -> listener_components_pb2.FilterChain:
+    return listener_components_pb2.FilterChain(name=destination.cluster, filters=[_towards(destination)])
 
 
-def _refused(view: OutboundListener) -> Iterator[listener_components_pb2.FilterChain]:
-    taken = {address for item in view.captured for address in item.addresses}
-    refused = [address for address in dict.fromkeys(view.refused_prefixes) if address not in taken]
-    if refused:
-        yield _chain(refused, filters.close_at_once())
+def _by_destination(
+    chosen: Mapping[str, Mapping[int, str]], refused_pools: Iterable[str]
+) -> matcher_pb2.Matcher | None:
+    in_pools = _in_pools(refused_pools)
+    if not chosen:
+        return in_pools
+    matcher = matcher_pb2.Matcher()
+    matcher.matcher_tree.input.CopyFrom(_BY_ADDRESS)
+    for ip, by_port in chosen.items():
+        matcher.matcher_tree.exact_match_map.map[ip].CopyFrom(_by_port(tuple(by_port.items())))
+    if in_pools is not None:
+        matcher.on_no_match.matcher.CopyFrom(in_pools)
+    return matcher
 
 
-def _everything_else(view: OutboundListener) -> Iterator[listener_components_pb2.FilterChain]:
-    if not view.mesh_destinations_only:
-        out = filters.tcp_proxy(f"upstream.{ORIGINAL_DESTINATION}", ORIGINAL_DESTINATION)
-        yield listener_components_pb2.FilterChain(filters=[out])
+@lru_cache(CHAINS_KEPT)
+def _by_port(chains: tuple[tuple[int, str], ...]) -> matcher_pb2.Matcher.OnMatch:
+    if chains[0][0] == ANY_PORT and len(chains) == 1:
+        return take_chain(chains[0][1])
+    found = matcher_pb2.Matcher.OnMatch()
+    found.matcher.matcher_tree.input.CopyFrom(_BY_PORT)
+    for port, chain in chains:
+        if port == ANY_PORT:
+            found.matcher.on_no_match.CopyFrom(take_chain(chain))
+        else:
+            found.matcher.matcher_tree.exact_match_map.map[str(port)].CopyFrom(take_chain(chain))
+    return found
 
 
-def _chain(
-    addresses: Iterable[str], last: listener_components_pb2.Filter
-) -> listener_components_pb2.FilterChain:
-    match = listener_components_pb2.FilterChainMatch(prefix_ranges=map(prefix, addresses))
-    return listener_components_pb2.FilterChain(filter_chain_match=match, filters=[last])
+def _in_pools(pools: Iterable[str]) -> matcher_pb2.Matcher | None:
+    ranges = [prefix(pool) for pool in pools]
+    if not ranges:
+        return None
+    matcher = matcher_pb2.Matcher()
+    matched = matcher.matcher_list.matchers.add(on_match=take_chain(_REFUSED))
+    predicate = matched.predicate.single_predicate
+    predicate.input.CopyFrom(_BY_ADDRESS)
+    predicate.custom_match.CopyFrom(extension("pools", ip_pb2.Ip(cidr_ranges=ranges, stat_prefix="pools")))
+    return matcher
 
 
 def _towards(destination: Destination) -> listener_components_pb2.Filter:

@@ -26,18 +26,14 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2
 from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
-from google.protobuf import wrappers_pb2
-from xds.core.v3 import extension_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
 from pellucid.rules.protocol import is_http_like
 from pellucid.xds.resources import escape_hatch, filters, rbac, routes
+from pellucid.xds.resources.matching import CHAINS_KEPT, extension, take_chain
 from pellucid.xds.resources.messages import packed, prefix, socket_address
 from pellucid.xds.resources.tls import downstream_tls
 from pellucid.xds.view import ALLOWED_SOURCES, LOCAL_APP, AllowedSources, ExposedPath, PublicListener
-
-CHAINS_KEPT = 16_384
-"""Filter chains kept to be put into the next listener: most are the same in all of them."""
 
 _DENIED = "denied"
 _ANY_ADDRESS = {"0.0.0.0": "::"}  # noqa: S104 - where a registration says so
@@ -118,23 +114,14 @@ def _chain(name: str) -> listener_components_pb2.FilterChain:
 
 
 def _by_identity(chain_of: dict[str, str], otherwise: str) -> matcher_pb2.Matcher:
-    matcher = matcher_pb2.Matcher(on_no_match=_take_chain(otherwise))
+    matcher = matcher_pb2.Matcher(on_no_match=take_chain(otherwise))
     if chain_of:
         identity = network_inputs_pb2.FilterStateInput(key=filters.SOURCE_STATE)
-        matcher.matcher_tree.input.CopyFrom(_extension("source", identity))
+        matcher.matcher_tree.input.CopyFrom(extension("source", identity))
         chosen = matcher.matcher_tree.exact_match_map.map
         for uri, chain in chain_of.items():
-            chosen[uri].CopyFrom(_take_chain(chain))
+            chosen[uri].CopyFrom(take_chain(chain))
     return matcher
-
-
-@lru_cache(CHAINS_KEPT)
-def _take_chain(name: str) -> matcher_pb2.Matcher.OnMatch:
-    return matcher_pb2.Matcher.OnMatch(action=_extension("chain", wrappers_pb2.StringValue(value=name)))
-
-
-def _extension(name: str, config: Any) -> extension_pb2.TypedExtensionConfig:
-    return extension_pb2.TypedExtensionConfig(name=name, typed_config=packed(config))
 
 
 def _written_by_operator(view: PublicListener) -> listener_pb2.Listener:
