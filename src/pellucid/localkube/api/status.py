@@ -129,6 +129,18 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message)
 
 
+def not_stored(error: Exception, *, full: bool) -> ApiError:
+    """The change could not be made durable, so it did not happen."""
+    if full:
+        return ApiError(507, "InsufficientStorage", f"the object was not stored: {error}")
+    return internal(f"the object was not stored: {error}")
+
+
+def unavailable(message: str) -> ApiError:
+    """Not now."""
+    return ApiError(503, "ServiceUnavailable", message)
+
+
 def internal(message: str) -> ApiError:
     """Something behind the API failed."""
     details = {"causes": [{"message": message}]}

@@ -30,6 +30,8 @@ from pellucid.localkube.api.status import (
     forbidden,
     invalid,
     not_found,
+    not_stored,
+    unavailable,
     unsupported_media_type,
 )
 from pellucid.localkube.api.watches import Event, Watches
@@ -50,7 +52,7 @@ from pellucid.localkube.types.kinds import (
 )
 from pellucid.localkube.types.release import DEFAULT, Release
 from pellucid.localkube.types.schema import Schema, custom_schema, schema_of
-from pellucid.state.log import Log
+from pellucid.state.log import Log, LogClosed, StorageError, StorageFull
 from pellucid.state.snapshot import Conflict
 from pellucid.state.tables import Change, Delete, Put, Stored
 
@@ -221,7 +223,7 @@ class Resources:
     async def create(
         self, resource: Resource, namespace: str, given: Object, *, options: WriteOptions = INTERNAL
     ) -> Object:
-        """Store a new object. Raises ApiError 400, 403, 404, 409, 422."""
+        """Store a new object. Raises ApiError 400, 403, 404, 409, 422, 507 (as every write)."""
         self._check_place(resource, namespace, given)
         value = life.born(
             resource, self._decoded(resource, copy.deepcopy(given), options), namespace, self._source
@@ -630,7 +632,12 @@ class Resources:
         if options.dry_run:
             self._log.head.expecting(expect)
             return
-        await self._log.commit(changes, expect=expect)
+        try:
+            await self._log.commit(changes, expect=expect)
+        except StorageError as error:
+            raise not_stored(error, full=isinstance(error, StorageFull)) from None
+        except LogClosed:
+            raise unavailable("the cluster is being stopped") from None
 
 
 def _check_uid(resource: Resource, name: str, uid: str, old: Object) -> None:

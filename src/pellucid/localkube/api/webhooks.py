@@ -18,7 +18,7 @@ from pellucid.localkube.api.admission import Review
 from pellucid.localkube.api.objects import Object
 from pellucid.localkube.api.patches import PatchError, json_patch
 from pellucid.localkube.api.selectors import selector_test
-from pellucid.localkube.api.status import ApiError, internal
+from pellucid.localkube.api.status import ApiError, bad_request, internal
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.types.kinds import (
     MUTATING_WEBHOOK_CONFIGURATIONS,
@@ -48,25 +48,26 @@ class Webhooks:
         self._post = post
 
     async def mutate(self, review: Review) -> Object | None:
-        """The object as the mutating webhooks, one after another, leave it. Raises ApiError."""
+        """The object as the mutating webhooks, one after another, leave it. Raises ApiError.
+
+        One that says so is asked again, once, when a later one has changed the object.
+        """
         value = review.object
-        asked: list[Object] = []
-        changed_by_last = False
+        asked: list[tuple[Object, Object | None]] = []
         for webhook in self._matching(MUTATING_WEBHOOK_CONFIGURATIONS, review):
-            before = value
-            value = await self._ask(webhook, review, value)
-            changed_by_last = value != before
-            asked.append(webhook)
-        again = asked[:-1] if changed_by_last else []
-        for webhook in again:
-            if webhook.get("reinvocationPolicy") == "IfNeeded":
-                value = await self._ask(webhook, review, value)
+            value = await self._ask(webhook, review, value, mutating=True)
+            asked.append((webhook, value))
+        for webhook, left in asked:
+            if webhook.get("reinvocationPolicy") == "IfNeeded" and value != left:
+                value = await self._ask(webhook, review, value, mutating=True)
         return value
 
     async def validate(self, review: Review) -> None:
         """Ask the validating webhooks, all at once. Raises ApiError."""
         matching = list(self._matching(VALIDATING_WEBHOOK_CONFIGURATIONS, review))
-        await asyncio.gather(*(self._ask(webhook, review, review.object) for webhook in matching))
+        await asyncio.gather(
+            *(self._ask(webhook, review, review.object, mutating=False) for webhook in matching)
+        )
 
     def _matching(self, kind: Resource, review: Review) -> Iterator[Object]:
         if review.resource.stored in _NEVER_REVIEWED:
@@ -98,53 +99,77 @@ class Webhooks:
         namespace = self._resources.peek(NAMESPACES, "", review.namespace) or {"metadata": {}}
         return dict(namespace["metadata"].get("labels") or {})
 
-    async def _ask(self, webhook: Object, review: Review, value: Object | None) -> Object | None:
+    async def _ask(
+        self, webhook: Object, review: Review, value: Object | None, *, mutating: bool
+    ) -> Object | None:
         name = webhook["name"]
         if review.options.dry_run and webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
-            raise ApiError(
-                400,
-                "BadRequest",
-                f'admission webhook "{name}" does not support dry run',
-            )
+            raise bad_request(f'admission webhook "{name}" does not support dry run')
         try:
-            response = await self._called(webhook, review, value)
-            if response.get("allowed"):
-                review.options.warnings.extend(str(one) for one in response.get("warnings") or ())
-                return _patched(response, value)
+            response = await self._called(webhook, review, value, mutating=mutating)
         except WebhookFailed as failed:
             if webhook.get("failurePolicy") == "Ignore":
                 return value
             raise internal(f'failed calling webhook "{name}": {failed}') from None
-        raise _denied(name, response.get("status") or {})
+        if not response.get("allowed"):
+            raise _denied(name, response.get("status") or {})
+        review.options.warnings.extend(str(one) for one in response.get("warnings") or ())
+        return _patched(name, response, value) if mutating else value
 
-    async def _called(self, webhook: Object, review: Review, value: Object | None) -> Object:
+    async def _called(
+        self, webhook: Object, review: Review, value: Object | None, *, mutating: bool
+    ) -> Object:
         stated = webhook.get("admissionReviewVersions") or ()
         version = next((one for one in stated if one in KNOWN_VERSIONS), None)
         if version is None:
             raise WebhookFailed(f"none of its admissionReviewVersions is known: {', '.join(stated)}")
         uid = str(uuid.uuid4())
-        body = msgspec.json.encode(
-            {
-                "kind": "AdmissionReview",
-                "apiVersion": f"admission.k8s.io/{version}",
-                "request": _request(review, value, uid),
-            }
-        )
+        api_version = f"admission.k8s.io/{version}"
+        request = _request(review, value, uid)
+        body = msgspec.json.encode({"kind": "AdmissionReview", "apiVersion": api_version, "request": request})
         seconds = float(webhook.get("timeoutSeconds") or 10)
         try:
             answer = msgspec.json.decode(await self._post(webhook["clientConfig"], body, seconds))
-            response: Any = answer["response"]
-            if not isinstance(response, dict):
-                raise WebhookFailed("the response is not an object")
-        except TimeoutError:
-            raise WebhookFailed("failed to call webhook: context deadline exceeded") from None
+        except TimeoutError as error:
+            said = str(error) or "context deadline exceeded"
+            raise WebhookFailed(f"failed to call webhook: {said}") from None
         except OSError as error:
             raise WebhookFailed(f"failed to call webhook: {error}") from None
-        except (msgspec.DecodeError, KeyError, TypeError) as error:
-            raise WebhookFailed(f"webhook response is not an AdmissionReview: {error}") from None
-        if version == "v1" and response.get("uid") != uid:
-            raise WebhookFailed(f'expected response.uid={uid}, got "{response.get("uid")}"')
-        return response
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            why = f"couldn't get version/kind; json parse error: {error}"
+            raise WebhookFailed(f"failed to call webhook: {why}") from None
+        try:
+            return _verified(answer, api_version, uid, mutating=mutating)
+        except WebhookFailed as failed:
+            raise WebhookFailed(f"received invalid webhook response: {failed}") from None
+
+
+def _verified(answer: Any, api_version: str, uid: str, *, mutating: bool) -> Object:
+    """The response in an answer that is one. Raises WebhookFailed.
+
+    Source: VerifyAdmissionResponse in apiserver's pkg/admission/plugin/webhook/request.
+    """
+    response = answer.get("response") if isinstance(answer, dict) else None
+    if response is None:
+        raise WebhookFailed("webhook response was absent")
+    if not isinstance(response, dict) or not isinstance(response.get("status") or {}, dict):
+        raise WebhookFailed("the response is not an object")
+    strict = api_version.endswith("/v1")
+    if strict and response.get("uid") != uid:
+        raise WebhookFailed(f'expected response.uid="{uid}", got "{response.get("uid") or ""}"')
+    stated = (answer.get("apiVersion", api_version), answer.get("kind", "AdmissionReview"))
+    if strict and stated != (api_version, "AdmissionReview"):
+        expected, got = f"{api_version}, Kind=AdmissionReview", f"{stated[0]}, Kind={stated[1]}"
+        raise WebhookFailed(f"expected webhook response of {expected}, got {got}")
+    patch, kind = response.get("patch"), response.get("patchType")
+    if not mutating and strict and (patch or kind is not None):
+        raise WebhookFailed(f"validating webhook may not return response.{'patch' if patch else 'patchType'}")
+    if mutating and strict and bool(patch) is (kind is None):
+        one, other = ("patch", "patchType") if patch else ("patchType", "patch")
+        raise WebhookFailed(f"webhook returned response.{one} but not response.{other}")
+    if mutating and (kind or "JSONPatch") != "JSONPatch":
+        raise WebhookFailed(f'unsupported patch type "{kind}"')
+    return response
 
 
 def _covers(rule: Object, review: Review) -> bool:
@@ -191,18 +216,20 @@ def _request(review: Review, value: Object | None, uid: str) -> Object:
     return request
 
 
-def _patched(response: Object, value: Object | None) -> Object | None:
-    if not response.get("patch") or value is None:
+def _patched(name: str, response: Object, value: Object | None) -> Object | None:
+    """The object with the webhook's patch. Raises ApiError, whatever the failure policy, if it fails."""
+    if not response.get("patch"):
         return value
-    if response.get("patchType", "JSONPatch") != "JSONPatch":
-        raise WebhookFailed(f"unsupported patch type {response['patchType']!r}")
+    if value is None:
+        why = "attempted to modify the object, which is not supported for this operation"
+        raise internal(f'admission webhook "{name}" {why}')
     try:
         patch = msgspec.json.decode(base64.b64decode(response["patch"], validate=True))
         changed = json_patch(copy.deepcopy(value), patch)
     except (ValueError, TypeError, PatchError) as error:
-        raise WebhookFailed(f"its patch cannot be applied: {error}") from None
+        raise internal(f'the patch of admission webhook "{name}" cannot be applied: {error}') from None
     if not isinstance(changed, dict) or not isinstance(changed.get("metadata"), dict):
-        raise WebhookFailed("its patch does not leave an object")
+        raise internal(f'the patch of admission webhook "{name}" does not leave an object')
     return changed
 
 
@@ -211,8 +238,5 @@ def _denied(name: str, status: Object) -> ApiError:
     text = f'admission webhook "{name}" denied the request'
     message = f"{text}: {why}" if why else f"{text} without explanation"
     code = status.get("code")
-    return ApiError(
-        code if isinstance(code, int) and 400 <= code < 600 else 400,
-        str(status.get("reason") or "BadRequest"),
-        message,
-    )
+    stated = code if isinstance(code, int) and 400 <= code < 600 else 400
+    return ApiError(stated, str(status.get("reason") or ""), message)
