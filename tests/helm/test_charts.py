@@ -100,6 +100,18 @@ def test_through_a_link_named_helm_the_commands_are_helms(helm: Helm, tmp_path: 
     assert done.stdout == helm.ok("version", "--short")
 
 
+def test_consuls_chart_is_rendered_from_ours_with_the_version_that_was_asked_for(
+    helm: Helm, tmp_path: Path
+) -> None:
+    chart = shutil.copytree(CHARTS / "thirty", tmp_path / "pellucid")
+    (chart / "templates" / "thirty.yaml").write_text("version: {{ .Values.global.chartVersion }}\n")
+    words = ("template", "consul", "hashicorp/consul", "--version", "0.31.0")
+    rendered = helm(*words, PELLUCID_CHARTS_DIRECTORY=str(tmp_path))
+    assert yaml.safe_load(rendered.out) == {"version": "0.31.0"}
+    rendered = helm(*words, "--set", "global.chartVersion=0.32.1", PELLUCID_CHARTS_DIRECTORY=str(tmp_path))
+    assert yaml.safe_load(rendered.out) == {"version": "0.32.1"}
+
+
 def test_consuls_chart_without_one_of_ours_is_a_clear_error(helm: Helm, tmp_path: Path) -> None:
     result = helm(
         "install",

@@ -25,7 +25,7 @@ def name_and_chart(call: Call, default: str = "") -> tuple[str, str]:
     if generate:
         return f"{_base(reference)}-{int(time.time())}", reference
     if not default:
-        raise CommandFailed("INSTALLATION FAILED: must either provide a name or specify --generate-name")
+        raise CommandFailed("must either provide a name or specify --generate-name")
     return default, reference
 
 

@@ -106,7 +106,7 @@ def _run(command: HelmCommand, call: Call) -> int:
 
     try:
         code = function(call)
-    except (EngineError, ChartNotFound, RepositoriesError) as error:
+    except (EngineError, ChartNotFound, RepositoriesError, CommandFailed) as error:
         raise CommandFailed(f"{command.failure}{error}") from None
     assert isinstance(code, int), command.usage
     return code

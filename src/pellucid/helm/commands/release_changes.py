@@ -180,8 +180,8 @@ def _upgraded(call: Call, engine: Engine, name: str, chart: Chart) -> Release:
 def _values(call: Call, chart: Chart) -> dict[str, Any]:
     """The user's values, and a word about a chart that stands in for another."""
     if chart.stand_in is not None:
-        asked = f", told to be version {chart.asked_version}" if chart.asked_version else ""
-        call.tell(f"This program's own chart is used: {chart.path.name}{asked}.")
+        version = f", taking the values of version {chart.asked_version}" if chart.asked_version else ""
+        call.tell(f"The chart is this program's own, {chart.path.name}{version}.")
     return chart.with_asked_version(user_values(call.said, call.stdin))
 
 
