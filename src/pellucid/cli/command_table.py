@@ -119,6 +119,9 @@ TABLE: dict[str, Entry | Group] = {
     "k8s controller": Entry(
         "k8s_controller", "CONTROLLER", "Writes custom resources as configuration entries"
     ),
+    "k8s delete-custom-resources": Entry(
+        "k8s_controller", "DELETE_CUSTOM_RESOURCES", "Deletes custom resources before the chart goes"
+    ),
     "k8s inject-connect": Entry("k8s", "INJECT_CONNECT", "Injects sidecars and registers pods"),
     "k8s sidecar": Entry("k8s_sidecar", "SIDECAR", "Runs a pod's sidecar"),
     "leave": Entry("membership", "LEAVE", "Makes an agent leave gracefully and stop"),

@@ -180,7 +180,7 @@ def reason_of(error: BaseException) -> str:
             case ssl.SSLError():
                 return f"TLS failed: {(cause.reason or str(cause)).lower().replace('_', ' ')}"
             case socket.gaierror():
-                return "its name does not resolve"
+                return "its name does not resolve; no server runs, or cluster DNS is away"
             case TimeoutError() | httpx2.TimeoutException():
                 return f"no answer within {TIMEOUT_S:.0f} s"
             case OSError() if cause.filename and cause.strerror:

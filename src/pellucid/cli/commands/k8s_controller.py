@@ -1,4 +1,4 @@
-"""`k8s controller`: custom resources as configuration entries."""
+"""`k8s controller`: custom resources as configuration entries; and what is done before it is uninstalled."""
 
 from __future__ import annotations
 
@@ -55,6 +55,23 @@ def _settings(invocation: Invocation) -> ProcessSettings:
     )
 
 
+def _delete(invocation: Invocation) -> int:
+    import asyncio
+
+    return asyncio.run(_deleted(invocation.flags.text("webhook-configuration")))
+
+
+async def _deleted(webhook_configuration: str) -> int:
+    from lightkube import AsyncClient
+
+    from pellucid.kube.delete_custom_resources import delete_custom_resources
+
+    client = AsyncClient()
+    await delete_custom_resources(client, webhook_configuration)
+    await client.aclose()
+    return 0
+
+
 CONTROLLER = Command(
     usage="k8s controller [options]",
     about=(
@@ -73,6 +90,19 @@ CONTROLLER = Command(
         Flag("token-file", "Our token for the mesh server.", placeholder="file"),
         Flag("datacenter", "The mesh's datacenter.", default="dc1", placeholder="name"),
         Flag("log-level", "debug, info, warning or error.", default="info", placeholder="level"),
+    ),
+    takes_client=False,
+)
+
+DELETE_CUSTOM_RESOURCES = Command(
+    usage="k8s delete-custom-resources [options]",
+    about=(
+        "Runs before the Helm chart is uninstalled: deletes the mesh's custom resources while the controller "
+        "is there to let them go, and releases those that it doesn't."
+    ),
+    run=_delete,
+    flags=(
+        Flag("webhook-configuration", "The webhook configuration of the controller.", placeholder="name"),
     ),
     takes_client=False,
 )

@@ -56,6 +56,13 @@ def test_intentions_are_unique_by_destination_and_keep_it() -> None:
     )
 
 
+def test_an_update_that_leaves_the_spec_alone_is_allowed_however_the_spec_is_judged() -> None:
+    invalid = resource("web", splits=[{"weight": 1}])
+    released = {**invalid, "metadata": {**invalid["metadata"], "finalizers": []}}
+    assert created("ServiceSplitter", invalid) is not None
+    assert updated("ServiceSplitter", invalid, released) is None
+
+
 def test_an_answer_belongs_to_its_question() -> None:
     review = {"apiVersion": "admission.k8s.io/v1", "request": {"uid": "u1"}}
     assert answer(review, None)["response"] == {"uid": "u1", "allowed": True}

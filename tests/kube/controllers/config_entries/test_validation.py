@@ -14,7 +14,8 @@ def refusal(kind: str, spec: dict[str, Any], *, name: str = "web") -> str | None
     """What the webhook says to an update of a resource with this spec."""
     name = BY_NAME[kind].only_name or name
     item = {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
-    return refusal_of(BY_NAME[kind], {"operation": "UPDATE", "object": item, "oldObject": item}, [])
+    before = {**item, "spec": {**spec, "changed": True}}
+    return refusal_of(BY_NAME[kind], {"operation": "UPDATE", "object": item, "oldObject": before}, [])
 
 
 def faults(kind: str, spec: dict[str, Any]) -> str:

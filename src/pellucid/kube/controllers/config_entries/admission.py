@@ -32,11 +32,15 @@ def answer(review: Object, refusal: str | None) -> dict[str, Any]:
 def refusal_of(kind: CustomKind, request: Object, existing: Iterable[Object]) -> str | None:
     """Why a request is refused, None if it is not. existing: all resources of the kind that there are."""
     item: Object = request["object"]
-    if request.get("operation") == CREATE and (refusal := _refused_creation(kind, item, existing)):
-        return refusal
-    if request.get("operation") == UPDATE and (refusal := _refused_update(kind, item, request["oldObject"])):
-        return refusal
-    return _refused_content(kind, item)
+    refusal = None
+    if request.get("operation") == CREATE:
+        refusal = _refused_creation(kind, item, existing)
+    elif request.get("operation") == UPDATE:
+        before: Object = request["oldObject"]
+        if item.get("spec") == before.get("spec"):
+            return None  # A finalizer, say: it must come and go however the spec is judged.
+        refusal = _refused_update(kind, item, before)
+    return refusal or _refused_content(kind, item)
 
 
 def _refused_creation(kind: CustomKind, item: Object, existing: Iterable[Object]) -> str | None:
