@@ -14,7 +14,6 @@ from tests.api.recording import Exchange, Replay, exchanges
 from tests.api.serving import ServedAgent
 
 NOT_SERVED_YET = {
-    "key/value store": range(264, 296),
     "sessions and locks": range(296, 324),
     "transactions": range(324, 336),
     "user events": range(336, 341),
@@ -68,4 +67,4 @@ def test_is_answered_as_recorded(exchange: Exchange, differences: dict[str, list
 
 
 def test_most_of_the_session_is_replayed() -> None:
-    assert len(REPLAYED) == 298
+    assert len(REPLAYED) == 330

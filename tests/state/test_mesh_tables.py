@@ -10,6 +10,7 @@ import pytest
 from pellucid.model.checks import CheckDefinition, HealthCheck
 from pellucid.model.config_entries import decode_config_entry
 from pellucid.model.identity import CaConfiguration, CaRoot, VirtualAddress, WorkloadCredential
+from pellucid.model.kv import KvEntry
 from pellucid.model.services import Node, Proxy, Service, ServiceKind
 from pellucid.state.log import Log
 from pellucid.state.mesh_tables import (
@@ -19,6 +20,7 @@ from pellucid.state.mesh_tables import (
     CHECKS,
     CONFIG_ENTRIES,
     CREDENTIALS,
+    KV,
     MESH_TABLES,
     NODES,
     SERVER_AUTHORITY,
@@ -55,6 +57,7 @@ ROWS: list[tuple[Table[Any], Any]] = [
     (SERVER_AUTHORITY, CaRoot("cc:dd", "root", 1, "ee", "x.consul", 1, 2, "cert", "key")),
     (CREDENTIALS, WorkloadCredential("n1", "web-1-proxy", "ff" * 32)),
     (VIRTUAL_ADDRESSES, VirtualAddress("Web", 7)),
+    (KV, KvEntry("a/b", b"\xff\x00", flags=2**64 - 1)),
 ]
 
 

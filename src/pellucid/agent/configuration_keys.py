@@ -250,7 +250,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "leave_on_terminate": LEAVING_IS_STOPPING,
     "license_path": NOT_ENTERPRISE,
     "limits.https_handshake_timeout": "handshakes have a fixed limit",
-    "limits.kv_max_value_size": "there is no key-value store",
+    "limits.kv_max_value_size": "a value has 512 KiB at most",
     "limits.rpc_handshake_timeout": NO_RPC,
     "limits.rpc_max_burst": NO_RPC,
     "limits.rpc_max_conns_per_client": NO_RPC,

@@ -1,6 +1,6 @@
 """The endpoint table: every path this server answers, with its methods and its handler.
 
-Paths of Consul that are missing here (kv, session, txn, event, coordinate, query, operator, snapshot,
+Paths of Consul that are missing here (session, txn, event, coordinate, query, operator, snapshot,
 federation states) are answered as any unknown path is: 404 with an empty body.
 
 Source: Consul 1.10 agent/http_register.go.
@@ -25,6 +25,7 @@ from pellucid.api.handlers import (
     intention_reads,
     intention_writes,
     internal_ui,
+    kv,
     pellucid_login,
     status,
 )
@@ -104,6 +105,7 @@ ENDPOINTS: tuple[Endpoint[Handler], ...] = _rows(
         "/v1/internal/ui/gateway-intentions/": ("GET", internal_ui.gateway_intentions),
         "/v1/internal/ui/service-topology/": ("GET", internal_ui.service_topology),
         "/v1/internal/ui/metrics-proxy/": ("GET", internal_ui.metrics_proxy),
+        "/v1/kv/": ("GET PUT DELETE", kv.key),
         "/v1/pellucid/login": ("PUT", pellucid_login.login),
         "/v1/status/leader": ("GET", status.leader),
         "/v1/status/peers": ("GET", status.peers),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
-from urllib.parse import unquote_plus, unquote_to_bytes
+from urllib.parse import unquote_plus, unquote_to_bytes, urlencode
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _BEARER = "bearer"
@@ -75,6 +75,10 @@ class Parameters:
     def all(self, name: str) -> tuple[str, ...]:
         """Every value, in the order given."""
         return self._values.get(name, ())
+
+    def encoded(self) -> str:
+        """All of them as a query string, in order of their names."""
+        return urlencode(sorted(self._values.items()), doseq=True)
 
     def __contains__(self, name: str) -> bool:
         return name in self._values

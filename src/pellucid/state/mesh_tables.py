@@ -11,6 +11,7 @@ from typing import Any
 from pellucid.model.checks import CheckDefinition, HealthCheck
 from pellucid.model.config_entries import ConfigEntry, ServiceIntentions, decode_stored, encode_entry
 from pellucid.model.identity import CaConfiguration, CaRoot, VirtualAddress, WorkloadCredential
+from pellucid.model.kv import KvEntry
 from pellucid.model.pods import POD_UID
 from pellucid.model.services import Node, Service
 from pellucid.state.tables import Table
@@ -106,6 +107,25 @@ VIRTUAL_ADDRESSES = Table.of(
     },
 )
 
+MAX_DIRECTORIES = 32
+"""A key is found by so many of its directories; below that, by the last of them."""
+
+
+def directory_of(key_or_prefix: str) -> str:
+    """The directory in which keys with this prefix are found: up to its last slash, such as `a/b/`."""
+    return _directories(key_or_prefix)[-1]
+
+
+def _directories(key: str) -> tuple[str, ...]:
+    found, end = [""], key.find("/")
+    while end >= 0 and len(found) < MAX_DIRECTORIES:
+        found.append(key[: end + 1])
+        end = key.find("/", end + 1)
+    return tuple(found)
+
+
+KV = Table.of("kv", KvEntry, lambda entry: (entry.key,), {"directory": lambda entry: _directories(entry.key)})
+
 MESH_TABLES: tuple[Table[Any], ...] = (
     NODES,
     SERVICES,
@@ -117,4 +137,5 @@ MESH_TABLES: tuple[Table[Any], ...] = (
     SERVER_AUTHORITY,
     CREDENTIALS,
     VIRTUAL_ADDRESSES,
+    KV,
 )
