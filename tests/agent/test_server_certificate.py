@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -48,6 +49,14 @@ async def test_a_certificate_is_renewed_when_its_time_has_come() -> None:
     now += RENEWED_AFTER.total_seconds()
     own.renew_if_due()
     assert await _shake_hands(own, "localhost") != before
+
+
+async def test_a_client_whose_clock_is_an_hour_behind_takes_a_new_certificate() -> None:
+    own = await OwnCertificate.open(Log(), "dc1", "server-0", [])
+    shown = x509.load_der_x509_certificate(await _shake_hands(own, "localhost"))
+    authority = x509.load_pem_x509_certificate(own.authority_pem.encode())
+    behind = datetime.now(UTC) - timedelta(minutes=59)
+    assert max(shown.not_valid_before_utc, authority.not_valid_before_utc) < behind
 
 
 async def test_the_authority_is_good_for_ten_years() -> None:

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 TTL = timedelta(hours=72)
 RENEWED_AFTER = timedelta(hours=24)
+BACKDATED = timedelta(hours=1)
+"""Pods on a machine whose clock is behind take new certificates all the same."""
 LOOK_AT_CLOCK_SECONDS = 30.0
 """How often the time is looked at: the clock may have jumped, or the machine have slept."""
 _KEY = ("server",)
@@ -50,7 +52,8 @@ class OwnCertificate:
         """Make the authority if the log has none."""
         stored = log.head.get(SERVER_AUTHORITY, _KEY)
         if stored is None:
-            root = new_root(str(uuid.uuid4()), serial_number=random_serial_number(), now=time.time())
+            made_at = time.time() - BACKDATED.total_seconds()
+            root = new_root(str(uuid.uuid4()), serial_number=random_serial_number(), now=made_at)
             await log.commit([Put(SERVER_AUTHORITY, root)], expect={(SERVER_AUTHORITY, _KEY): 0})
         else:
             root = stored.value
@@ -89,9 +92,8 @@ class OwnCertificate:
         return grpc.dynamic_ssl_server_credentials(current(), current)
 
     def _issued(self) -> Leaf:
-        return issue_server(
-            self._authority, self._node, self._names, now=self._clock(), ttl_s=TTL.total_seconds()
-        )
+        since = self._clock() - BACKDATED.total_seconds()
+        return issue_server(self._authority, self._node, self._names, now=since, ttl_s=TTL.total_seconds())
 
 
 def _load(context: ssl.SSLContext, leaf: Leaf) -> None:
