@@ -42,6 +42,8 @@ class WriteOptions(msgspec.Struct, frozen=True):
     dry_run: bool = False
     force: bool = False
     """Server-side apply takes over fields others own."""
+    repeated: tuple[str, ...] = ()
+    """Paths of fields that the body has twice."""
     warnings: list[str] = msgspec.field(default_factory=list)
     """Filled with what the caller is to be told besides the answer."""
 

@@ -27,6 +27,7 @@ class ApiError(Exception):
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         self.code, self.reason, self.message = code, reason, message
         self.details = details or {}
+        self.metadata: dict[str, Any] = {}
         super().__init__(message)
 
     @property
@@ -35,7 +36,7 @@ class ApiError(Exception):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

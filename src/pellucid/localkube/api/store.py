@@ -8,6 +8,7 @@ particular version is worked out again when it is not.
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,15 @@ from pellucid.localkube.api.admission import Admission, EverythingAdmitted, Revi
 from pellucid.localkube.api.decoding import decoded, strict_error
 from pellucid.localkube.api.managed_fields import Manager
 from pellucid.localkube.api.objects import OBJECTS, Object, Row, Source, key_of, row_of, shown
+from pellucid.localkube.api.pages import (
+    LATEST,
+    Page,
+    Snapshots,
+    list_expired,
+    page_of,
+    token_of,
+    version_too_old,
+)
 from pellucid.localkube.api.pod_admission import admit_pod, without_native_sidecars
 from pellucid.localkube.api.selectors import object_test
 from pellucid.localkube.api.service_addresses import allocated, retyped
@@ -53,7 +63,7 @@ from pellucid.localkube.types.kinds import (
 from pellucid.localkube.types.release import DEFAULT, Release
 from pellucid.localkube.types.schema import Schema, custom_schema, schema_of
 from pellucid.state.log import Log, LogClosed, StorageError, StorageFull
-from pellucid.state.snapshot import Conflict
+from pellucid.state.snapshot import Conflict, Snapshot
 from pellucid.state.tables import Change, Delete, Put, Stored
 
 ATTEMPTS = 10
@@ -86,6 +96,7 @@ class Resources:
         self._release = release
         self._source = source or Source()
         self._watches = Watches(log)
+        self._moments = Snapshots(time.monotonic)
         self.admission: Admission = EverythingAdmitted()
 
     def close(self) -> None:
@@ -160,15 +171,52 @@ class Resources:
         Raises ApiError 400 for a selector that cannot be understood.
         """
         snapshot = self._log.snapshot()
+        found = self._selected(snapshot, resource, namespace, label_selector, field_selector)
+        return snapshot.revision, found
+
+    def _selected(
+        self, snapshot: Snapshot, resource: Resource, namespace: str, label_selector: str, field_selector: str
+    ) -> tuple[Object, ...]:
         if namespace:
             rows = snapshot.rows(OBJECTS, "namespace", (*resource.stored, namespace))
         else:
             rows = snapshot.rows(OBJECTS, "resource", resource.stored)
         found = (shown(resource, row.value.value) for row in rows)
         if not label_selector and not field_selector:
-            return snapshot.revision, tuple(found)
+            return tuple(found)
         test = object_test(resource, label_selector, field_selector)
-        return snapshot.revision, tuple(one for one in found if test(one))
+        return tuple(one for one in found if test(one))
+
+    def page(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        *,
+        limit: int = 0,
+        token: str = "",
+        exactly: int = 0,
+    ) -> Page:
+        """Part of a list, which with its later parts is all of one moment.
+
+        token: from the part before. exactly: the version the list is to be of; 0: now.
+        Raises ApiError 400, 410 (the moment is no longer kept).
+        """
+        asked = token_of(token) if token else None
+        revision = exactly if asked is None else asked.rv
+        snapshot = self._moment(revision)
+        if snapshot is None:
+            raise version_too_old() if asked is None else list_expired(asked)
+        found = self._selected(snapshot, resource, namespace, label_selector, field_selector)
+        page = page_of(snapshot.revision, found, limit, None if asked is None else asked.start)
+        if page.token:
+            self._moments.keep(snapshot)
+        return page
+
+    def _moment(self, revision: int) -> Snapshot | None:
+        now = self._log.snapshot()
+        return now if revision in (0, LATEST, now.revision) else self._moments.at(revision)
 
     async def list(
         self, resource: Resource, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
@@ -550,7 +598,10 @@ class Resources:
 
     def _decoded(self, resource: Resource, given: Object, options: WriteOptions) -> Object:
         value, unknown = decoded(resource, given, self.schema(resource))
-        problems = tuple(f'unknown field "{path}"' for path in unknown)
+        problems = (
+            *(f'duplicate field "{path}"' for path in options.repeated),
+            *(f'unknown field "{path}"' for path in unknown),
+        )
         if problems and options.validation == "Strict":
             raise strict_error(resource, problems)
         if options.validation == "Warn":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -22,17 +23,22 @@ from pellucid.state.log import Log
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import Batch
 
-KEPT = 10_000
+KEPT = 4_096
 """Changes kept for watchers that start from an older version."""
 BEHIND = 4_096
 """Changes a watcher may be behind before it is ended."""
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, dict=True):
     """ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, and the object (or Status) it is about."""
 
     type: str
     object: Object
+
+    @cached_property
+    def line(self) -> bytes:
+        """As a watch sends it; made once for all watchers that share the event."""
+        return msgspec.json.encode({"type": self.type, "object": self.object}) + b"\n"
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -44,22 +50,43 @@ class Moved(msgspec.Struct, frozen=True):
     after: Object | None
 
 
+class _Told:
+    """A change on its way to watchers: the events that are made of it are shared by all of them."""
+
+    __slots__ = ("_events", "moved")
+
+    def __init__(self, moved: Moved) -> None:
+        self.moved = moved
+        self._events: dict[tuple[str, str], Event] = {}
+
+    def event(self, kind: str, resource: Resource) -> Event:
+        """The event as a version of the resource shows it."""
+        key = (kind, resource.version)
+        event = self._events.get(key)
+        if event is None:
+            value = shown(resource, self.moved.after or self.moved.before or {})
+            if kind == "DELETED":
+                value = at_version(value, self.moved.revision)
+            event = self._events[key] = Event(kind, value)
+        return event
+
+
 class _Queue:
     """The changes one watcher has yet to see."""
 
-    def __init__(self, waiting: Sequence[Moved]) -> None:
-        self.waiting: deque[Moved] = deque(waiting)
+    def __init__(self, waiting: Sequence[_Told]) -> None:
+        self.waiting: deque[_Told] = deque(waiting)
         self.wake = asyncio.Event()
         self.overrun = False
         if waiting:
             self.wake.set()
 
-    def put(self, moved: Moved) -> None:
+    def put(self, told: _Told) -> None:
         if len(self.waiting) >= BEHIND:
             self.overrun = True
             self.waiting.clear()
         if not self.overrun:
-            self.waiting.append(moved)
+            self.waiting.append(told)
         self.wake.set()
 
 
@@ -88,8 +115,9 @@ class Watches:
             if len(self._kept) == KEPT:
                 self._oldest = self._kept[0][1].revision
             self._kept.append((stored, moved))
+            told = _Told(moved)
             for queue in self._queues.get(stored, ()):
-                queue.put(moved)
+                queue.put(told)
 
     def check(self, since: int) -> None:
         """Raises ApiError 410 if the events after `since` are not all kept."""
@@ -104,7 +132,9 @@ class Watches:
         Raises ApiError 410 when they are not kept, or when the consumer has fallen too far behind.
         """
         self.check(since)
-        kept = [one for stored, one in self._kept if stored == resource.stored and one.revision > since]
+        kept = [
+            _Told(one) for stored, one in self._kept if stored == resource.stored and one.revision > since
+        ]
         queue = _Queue(kept)
         queues = self._queues.setdefault(resource.stored, set())
         queues.add(queue)
@@ -115,27 +145,25 @@ class Watches:
                 if queue.overrun:
                     raise expired(since, self._log.revision)
                 while queue.waiting:
-                    moved = queue.waiting.popleft()
-                    since = moved.revision
-                    event = _event(resource, moved, namespace, test)
+                    told = queue.waiting.popleft()
+                    since = told.moved.revision
+                    event = _event(resource, told, namespace, test)
                     if event is not None:
                         yield event
         finally:
             queues.discard(queue)
 
 
-def _event(resource: Resource, moved: Moved, namespace: str, test: ObjectTest) -> Event | None:
+def _event(resource: Resource, told: _Told, namespace: str, test: ObjectTest) -> Event | None:
     """What a change means to a watcher with a selector: entering is ADDED, leaving DELETED."""
+    moved = told.moved
     if namespace and moved.namespace != namespace:
         return None
     matched = moved.before is not None and test(moved.before)
     matches = moved.after is not None and test(moved.after)
-    if matches and moved.after is not None:
-        return Event("MODIFIED" if matched else "ADDED", shown(resource, moved.after))
-    if matched:
-        last = moved.after or moved.before or {}
-        return Event("DELETED", at_version(shown(resource, last), moved.revision))
-    return None
+    if matches:
+        return told.event("MODIFIED" if matched else "ADDED", resource)
+    return told.event("DELETED", resource) if matched else None
 
 
 def at_version(value: Object, revision: int) -> Object:

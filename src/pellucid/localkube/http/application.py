@@ -21,7 +21,7 @@ from pellucid.localkube.api.status import (
 )
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.tokens import ServiceAccountTokens
-from pellucid.localkube.http import discovery, openapi, requests
+from pellucid.localkube.http import bodies, discovery, openapi, requests
 from pellucid.localkube.http.authentication import authenticated
 from pellucid.localkube.http.connection import Request, Response
 from pellucid.localkube.http.node_streams import NodeStreams
@@ -188,7 +188,7 @@ class Application:
             case "log" | "exec" | "attach" | "portforward":
                 return await self._streaming.answer(request, target)
             case "token":
-                asked = requests.body_object(request)
+                asked = bodies.body_object(request)
                 made = self._reviews.token_request(target.namespace, target.name, asked)
                 return json_response(made, 201)
             case "eviction":
@@ -204,11 +204,11 @@ class Application:
     def _review(self, request: Request, target: Target, user: User) -> Response:
         if request.method != "POST" or target.name:
             raise method_not_allowed()
-        asked = requests.body_object(request)
+        asked = bodies.body_object(request)
         return json_response(self._reviews.answer(target.resource, asked, target.namespace, user), 201)
 
     async def _evict(self, request: Request, target: Target, user: User) -> Response:
-        asked = requests.body_object(request)
+        asked = bodies.body_object(request)
         wish = asked.get("deleteOptions") or {}
         await self._resources.remove(
             PODS,
@@ -223,7 +223,7 @@ class Application:
         pod = self._resources.peek(PODS, target.namespace, target.name)
         if pod is None:
             raise not_found(PODS, target.name)
-        node = (requests.body_object(request).get("target") or {}).get("name")
+        node = (bodies.body_object(request).get("target") or {}).get("name")
         if not node:
             raise bad_request("target.name: Required value")
         change = {"spec": {"nodeName": node}}

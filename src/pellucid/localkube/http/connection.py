@@ -22,6 +22,8 @@ MAX_HEAD = 64 * 1024
 MAX_BODY = 3 * 1024 * 1024
 """As etcd and kube-apiserver limit a request."""
 IDLE_SECONDS = 300.0
+STALLED_SECONDS = 60.0
+"""How long a client may take nothing of what it is sent before the connection is cut."""
 
 Session = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """What takes over a connection after an upgrade."""
@@ -185,7 +187,22 @@ async def _write_whole(writer: asyncio.StreamWriter, response: Response, *, clos
     if close:
         extra.append(("Connection", "close"))
     writer.write(_head(response, extra) + response.body)
-    await writer.drain()
+    await _drained(writer)
+
+
+async def _drained(writer: asyncio.StreamWriter) -> None:
+    """Wait until the client has taken nearly all. Raises ConnectionAbortedError if it stops taking any."""
+    left = writer.transport.get_write_buffer_size()
+    while True:
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                return await writer.drain()
+        except TimeoutError:
+            now = writer.transport.get_write_buffer_size()
+            if now >= left:
+                writer.transport.abort()
+                raise ConnectionAbortedError("the client takes nothing of its answer") from None
+            left = now
 
 
 async def _write_stream(
@@ -215,9 +232,9 @@ async def _send_pieces(writer: asyncio.StreamWriter, stream: AsyncIterator[bytes
         async for piece in stream:
             if piece:
                 writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                await writer.drain()
+                await _drained(writer)
         writer.write(b"0\r\n\r\n")
-        await writer.drain()
+        await _drained(writer)
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:

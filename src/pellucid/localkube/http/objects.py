@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import msgspec
 
 from pellucid.localkube.api.admission import User, WriteOptions
 from pellucid.localkube.api.objects import Source
+from pellucid.localkube.api.pages import version_too_large
 from pellucid.localkube.api.status import (
     ApiError,
     bad_request,
-    expired,
     method_not_allowed,
     not_found,
     unsupported_media_type,
 )
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.watches import Event
-from pellucid.localkube.http import requests
+from pellucid.localkube.http import bodies, requests
 from pellucid.localkube.http.connection import Request, Response
 from pellucid.localkube.http.requests import PATCH_KINDS, Target
-from pellucid.localkube.http.tables import table
+from pellucid.localkube.http.tables import metadata_only, table
 from pellucid.localkube.http.watching import watch_lines
 
 Object = dict[str, Any]
@@ -84,6 +83,8 @@ class ObjectVerbs:
         return json_response(self._shown(request, target, found))
 
     def _shown(self, request: Request, target: Target, value: Object) -> Object:
+        if requests.accepts_metadata(request):
+            return metadata_only(value)
         if not requests.accepts_table(request):
             return value
         return self._table(request, target, [value], value["metadata"].get("resourceVersion", ""))
@@ -99,48 +100,81 @@ class ObjectVerbs:
         )
 
     def _list(self, request: Request, target: Target) -> Response:
-        revision, found = self._resources.select(
+        limit = request.parameter("limit")
+        page = self._resources.page(
             target.resource,
             target.namespace,
             request.parameter("labelSelector"),
             request.parameter("fieldSelector"),
+            limit=int(limit) if limit.isdigit() else 0,
+            token=request.parameter("continue"),
+            exactly=self._exactly(request),
         )
-        page, continued, remaining = _page(list(found), request, revision)
-        metadata: Object = {"resourceVersion": str(revision)}
-        if continued:
-            metadata = {**metadata, "continue": continued, "remainingItemCount": remaining}
+        metadata: Object = {"resourceVersion": str(page.revision)}
+        if page.token:
+            metadata["continue"] = page.token
+            if not request.parameter("labelSelector") and not request.parameter("fieldSelector"):
+                metadata["remainingItemCount"] = page.remaining
         if requests.accepts_table(request):
-            shown = self._table(request, target, page, str(revision))
+            shown = self._table(request, target, list(page.objects), str(page.revision))
             return json_response({**shown, "metadata": metadata})
+        if requests.accepts_metadata(request):
+            return json_response(
+                {
+                    "kind": "PartialObjectMetadataList",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": metadata,
+                    "items": [metadata_only(one) for one in page.objects],
+                }
+            )
         return json_response(
             {
-                "kind": f"{target.resource.kind}List",
+                "kind": target.resource.list_kind,
                 "apiVersion": target.resource.api_version,
                 "metadata": metadata,
-                "items": page,
+                "items": page.objects,
             }
         )
 
+    def _exactly(self, request: Request) -> int:
+        """The version a list must be of; 0 if any that is not too old will do. Raises ApiError 400, 504."""
+        stated, match = request.parameter("resourceVersion"), request.parameter("resourceVersionMatch")
+        if request.parameter("continue"):
+            if stated not in ("", "0"):
+                raise bad_request("specifying resource version is not allowed when using continue")
+            return 0
+        if stated and not stated.isdigit():
+            raise bad_request(
+                f'resourceVersion: Invalid value: "{stated}": strconv.ParseUint: invalid syntax'
+            )
+        if match not in ("", "Exact", "NotOlderThan"):
+            supported = 'supported values: "Exact", "NotOlderThan"'
+            raise bad_request(f'resourceVersionMatch: Unsupported value: "{match}": {supported}')
+        version = int(stated or 0)
+        if version > self._resources.revision:
+            raise version_too_large(version, self._resources.revision)
+        return version if match == "Exact" else 0
+
     def _watch(self, request: Request, target: Target) -> Response:
-        tabular = requests.accepts_table(request)
+        def line(event: Event) -> bytes:
+            if event.type in ("BOOKMARK", "ERROR"):
+                return event.line
+            if not requests.accepts_table(request) and not requests.accepts_metadata(request):
+                return event.line
+            return Event(event.type, self._shown(request, target, event.object)).line
 
-        def shown(event: Event) -> Object:
-            if not tabular or event.type in ("BOOKMARK", "ERROR"):
-                return event.object
-            return self._shown(request, target, event.object)
-
-        return Response(stream=watch_lines(self._resources, target, request, shown))
+        return Response(stream=watch_lines(self._resources, target, request, line))
 
     # Writing
 
     async def _create(self, request: Request, target: Target, user: User) -> Response:
-        given = requests.body_object(request)
+        given = bodies.body_object(request)
         options = requests.options_of(request, user)
         made = await self._resources.create(target.resource, target.namespace, given, options=options)
         return self._written(request, target, made, 201, options)
 
     async def _update(self, request: Request, target: Target, user: User) -> Response:
-        given = requests.body_object(request)
+        given = bodies.body_object(request)
         meta = given.setdefault("metadata", {})
         if not isinstance(meta, dict) or meta.setdefault("name", target.name) != target.name:
             raise bad_request(
@@ -154,7 +188,7 @@ class ObjectVerbs:
         return self._written(request, target, made, 200, options)
 
     async def _patch(self, request: Request, target: Target, user: User) -> Response:
-        kind = PATCH_KINDS.get(requests.media_type(request))
+        kind = PATCH_KINDS.get(bodies.media_type(request))
         if kind is None:
             raise unsupported_media_type(tuple(PATCH_KINDS))
         if kind == "apply" and not request.parameter("fieldManager"):
@@ -166,7 +200,7 @@ class ObjectVerbs:
             target.resource,
             target.namespace,
             target.name,
-            requests.json_of(request.body),
+            bodies.yaml_of(request.body) if kind == "apply" else bodies.json_of(request.body),
             kind=kind,
             subresource=target.subresource,
             options=options,
@@ -230,7 +264,7 @@ class ObjectVerbs:
                     raise
         return json_response(
             {
-                "kind": f"{target.resource.kind}List",
+                "kind": target.resource.list_kind,
                 "apiVersion": target.resource.api_version,
                 "metadata": {"resourceVersion": str(revision)},
                 "items": list(found),
@@ -239,7 +273,7 @@ class ObjectVerbs:
 
 
 def _deletion(request: Request) -> Object:
-    return requests.body_object(request) if request.body.strip() else {}
+    return bodies.body_object(request) if request.body.strip() else {}
 
 
 def _propagation(asked: Object, request: Request) -> str:
@@ -263,28 +297,3 @@ def _grace(asked: Object, request: Request) -> int | None:
     except (TypeError, ValueError):
         raise bad_request(f"gracePeriodSeconds must be a number of seconds, not {stated!r}") from None
     return max(0, seconds)
-
-
-def _page(found: list[Object], request: Request, revision: int) -> tuple[list[Object], str, int]:
-    """The chunk asked for, the token of the next one, and how many are left."""
-    after = request.parameter("continue")
-    if after:
-        start = _continued(after, revision)
-        found = [one for one in found if _order(one) > start]
-    limit = request.parameter("limit")
-    if not limit.isdigit() or not int(limit) or len(found) <= int(limit):
-        return found, "", 0
-    page = found[: int(limit)]
-    token = base64.urlsafe_b64encode(msgspec.json.encode(_order(page[-1]))).decode()
-    return page, token, len(found) - len(page)
-
-
-def _order(value: Object) -> tuple[str, str]:
-    return (value["metadata"].get("namespace", ""), value["metadata"]["name"])
-
-
-def _continued(token: str, revision: int) -> tuple[str, str]:
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token), type=tuple[str, str])
-    except ValueError:
-        raise expired(0, revision) from None

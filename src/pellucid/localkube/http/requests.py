@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from pellucid.localkube.api.admission import User, WriteOptions
-from pellucid.localkube.api.status import bad_request, no_such_path, unsupported_media_type
+from pellucid.localkube.api.status import bad_request, no_such_path
 from pellucid.localkube.api.store import Resources
+from pellucid.localkube.http.bodies import media_type, repeated_fields
 from pellucid.localkube.http.connection import Request
-from pellucid.localkube.http.protobuf import MAGIC, decode_object
 from pellucid.localkube.types.kinds import NAMESPACES, Resource
 
 Object = dict[str, Any]
@@ -21,7 +21,6 @@ PATCH_KINDS = {
     "application/strategic-merge-patch+json": "strategic",
     "application/apply-patch+yaml": "apply",
 }
-PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -93,46 +92,25 @@ def options_of(request: Request, user: User, body: Object | None = None) -> Writ
             '"Warn"'
         )
     agent = request.headers.get("user-agent", "unknown").split("/")[0]
+    checked = validation != "Ignore" and request.method in ("POST", "PUT")
     return WriteOptions(
         user,
         request.parameter("fieldManager") or agent[:128],
         validation,
         bool(dry_run),
         request.flag("force"),
+        repeated_fields(request.body) if checked and media_type(request) == "application/json" else (),
     )
-
-
-def media_type(request: Request) -> str:
-    """The body's format without its parameters; JSON if nothing is said."""
-    return request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
-
-
-def body_object(request: Request) -> Object:
-    """The object in a body, JSON or protobuf. Raises ApiError 400, 415."""
-    if media_type(request) == PROTOBUF or request.body.startswith(MAGIC):
-        try:
-            return decode_object(request.body)
-        except (ValueError, KeyError, IndexError) as error:
-            raise bad_request(f"the protobuf body cannot be read: {error}") from None
-    if media_type(request) not in ("application/json", "application/yaml", "text/plain", ""):
-        raise unsupported_media_type(("application/json", "application/yaml", PROTOBUF))
-    value = json_of(request.body)
-    if not isinstance(value, dict):
-        raise bad_request("the body is not an object")
-    return value
-
-
-def json_of(body: bytes) -> Any:
-    """Raises ApiError 400."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_request(f"the object provided is unrecognized: couldn't parse as JSON: {error}") from None
 
 
 def accepts_table(request: Request) -> bool:
     """Whether the client wants rows and columns."""
     return "as=Table" in request.headers.get("accept", "")
+
+
+def accepts_metadata(request: Request) -> bool:
+    """Whether the client wants nothing of objects but their metadata."""
+    return "as=PartialObjectMetadata" in request.headers.get("accept", "")
 
 
 def is_namespace_itself(target: Target) -> bool:

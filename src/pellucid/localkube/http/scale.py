@@ -8,7 +8,7 @@ from pellucid.localkube.api.admission import User
 from pellucid.localkube.api.patches import json_patch, merge_patch
 from pellucid.localkube.api.status import bad_request, method_not_allowed, not_found, unsupported_media_type
 from pellucid.localkube.api.store import Resources
-from pellucid.localkube.http import requests
+from pellucid.localkube.http import bodies, requests
 from pellucid.localkube.http.connection import Request
 from pellucid.localkube.http.requests import PATCH_KINDS, Target
 from pellucid.localkube.types.columns import path_value, selector_text
@@ -27,7 +27,7 @@ async def scaled(resources: Resources, request: Request, target: Target, user: U
         case "GET":
             return shown
         case "PUT":
-            wanted = requests.body_object(request)
+            wanted = bodies.body_object(request)
         case "PATCH":
             wanted = _patched(request, shown)
         case _:
@@ -50,8 +50,8 @@ async def scaled(resources: Resources, request: Request, target: Target, user: U
 
 
 def _patched(request: Request, shown: Object) -> Object:
-    kind = PATCH_KINDS.get(requests.media_type(request))
-    patch = requests.json_of(request.body)
+    kind = PATCH_KINDS.get(bodies.media_type(request))
+    patch = bodies.json_of(request.body)
     unversioned = {**shown, "metadata": {**shown["metadata"], "resourceVersion": ""}}
     if kind == "json":
         return json_patch(unversioned, patch)  # type: ignore[no-any-return]

@@ -32,6 +32,11 @@ class ApiServer:
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._closing = False
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
     async def listen(self, host: str, port: int) -> int:
         """Listen on an address too; answers the port. Raises OSError."""
         server = await asyncio.start_server(

@@ -38,4 +38,9 @@ def _carried(value: Object, include: str) -> Object | None:
             return value
         case "None":
             return None
+    return metadata_only(value)
+
+
+def metadata_only(value: Object) -> Object:
+    """Nothing of an object but its metadata."""
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": value["metadata"]}

@@ -7,8 +7,6 @@ import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import msgspec
-
 from pellucid.localkube.api.status import ApiError, bad_request
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.watches import Event, bookmark, error_event
@@ -23,18 +21,14 @@ LONGEST_SECONDS = (1800.0, 3600.0)
 
 
 async def watch_lines(
-    resources: Resources, target: Target, request: Request, shown: Callable[[Event], Object]
+    resources: Resources, target: Target, request: Request, line: Callable[[Event], bytes]
 ) -> AsyncIterator[bytes]:
-    """The events asked for, one JSON object a line. shown: an event's object as the client takes it."""
+    """The events asked for, one JSON object a line. line: an event as the client takes it."""
     try:
         async for event in _events(resources, target, request):
-            yield _line(event, shown)
+            yield line(event)
     except ApiError as error:
-        yield _line(error_event(error), lambda event: event.object)
-
-
-def _line(event: Event, shown: Callable[[Event], Object]) -> bytes:
-    return msgspec.json.encode({"type": event.type, "object": shown(event)}) + b"\n"
+        yield error_event(error).line
 
 
 async def _events(resources: Resources, target: Target, request: Request) -> AsyncIterator[Event]:

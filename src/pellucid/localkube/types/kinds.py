@@ -43,6 +43,7 @@ class Resource(msgspec.Struct, frozen=True):
     generation: bool = False
     """Counts changes of its intent in metadata.generation."""
     subresources: tuple[Subresource, ...] = ()
+    stated_list_kind: str = ""
     custom: bool = False
     """Defined by a CustomResourceDefinition."""
 
@@ -60,6 +61,11 @@ class Resource(msgspec.Struct, frozen=True):
     def singular_name(self) -> str:
         """`pod`."""
         return self.singular or self.kind.lower()
+
+    @property
+    def list_kind(self) -> str:
+        """`PodList`."""
+        return self.stated_list_kind or f"{self.kind}List"
 
     @property
     def stored(self) -> tuple[str, str]:
@@ -382,6 +388,7 @@ def custom_resources(definition: Mapping[str, Any]) -> tuple[Resource, ...]:
             status="status" in version.get("subresources", {}),
             generation=True,
             subresources=(_scale(),) if "scale" in version.get("subresources", {}) else (),
+            stated_list_kind=names.get("listKind", ""),
             custom=True,
         )
         for version in served
