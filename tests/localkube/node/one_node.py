@@ -69,6 +69,27 @@ def shell(script: str, name: str = "c", **more: Any) -> Object:
     return {"name": name, "image": "busybox", "command": ["sh", "-c", script], **more}
 
 
+def state(pod: Object, name: str = "c") -> Object:
+    """A container's state; nothing before its pod was looked at."""
+    statuses = [*pod["status"].get("initContainerStatuses", ()), *pod["status"].get("containerStatuses", ())]
+    return next((one["state"] for one in statuses if one["name"] == name), {})
+
+
+def condition(pod: Object, kind: str) -> str:
+    """A condition's status."""
+    conditions = pod["status"].get("conditions", ())
+    return next((one["status"] for one in conditions if one["type"] == kind), "Unknown")
+
+
+def is_ready(pod: Object) -> bool:
+    return condition(pod, "Ready") == "True"
+
+
+def waits(reason: str) -> Callable[[Object], bool]:
+    """Whether the pod's container waits for that reason."""
+    return lambda pod: state(pod).get("waiting", {}).get("reason") == reason
+
+
 async def api_objects() -> Resources:
     resources = Resources(Log())
     for namespace in ("default", "kube-node-lease"):

@@ -220,3 +220,13 @@ async def test_a_runtime_that_is_killed_in_the_middle_of_a_start_leaves_nothing(
     assert not list((pod.directory / "runtime" / "containers").iterdir())
     groups = Path("/sys/fs/cgroup").glob(f"*/localkube-test-{os.getpid()}/*")
     assert not [group for group in groups if group.is_dir()]
+
+
+async def test_a_command_whose_runtime_was_killed_does_not_keep_the_container_from_ending(pod: Pod) -> None:
+    container = await pod.start("sleep infinity")
+    session = await pod.runtime.exec(container, ["sh", "-c", "echo up; exec cat"], stdin=True, tty=False)
+    assert await session.stdout.readline() == b"up\n"
+    os.kill(children_named("runc")[0], signal.SIGKILL)
+    await pod.runtime.kill(container)
+    assert (await container.exit).signal == signal.SIGKILL
+    await session.wait()

@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import grpc.aio
 import pytest
 
 from pellucid.localkube.node.probes import ProbeTarget, keep_probing, probe_once
@@ -81,3 +83,30 @@ async def test_thresholds_decide_when_a_change_is_reported_and_every_failure_is_
     probing.cancel()
     assert verdicts == [True, False, True]
     assert failures == ["why"] * 6
+
+
+@pytest.mark.parametrize(("answer", "succeeded"), [(b"\x08\x01", True), (b"\x08\x02", False)])
+async def test_a_grpc_service_says_whether_it_serves(answer: bytes, succeeded: bool) -> None:
+    asked: list[bytes] = []
+
+    async def check(request: bytes, context: Any) -> bytes:
+        asked.append(request)
+        return answer
+
+    server = grpc.aio.server()
+    handlers = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        probe = {"grpc": {"port": port, "service": "web"}}
+        outcome = await probe_once(probe, ProbeTarget("127.0.0.1", {}, no_command))
+    finally:
+        await server.stop(None)
+    assert outcome.succeeded is succeeded
+    assert asked == [b"\x0a\x03web"]
+
+
+async def test_a_port_that_speaks_no_grpc_is_unhealthy(port: int) -> None:
+    outcome = await probe_once({"grpc": {"port": port}}, ProbeTarget("127.0.0.1", {}, no_command))
+    assert not outcome.succeeded

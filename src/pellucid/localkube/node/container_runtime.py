@@ -27,13 +27,15 @@ from pellucid.localkube.node.cgroups import ended_for_memory, kill_members, remo
 from pellucid.localkube.node.exec_session import ExecSession, open_exec
 from pellucid.localkube.node.log_file import LogWriter
 from pellucid.localkube.node.oci_config import ContainerSettings, capabilities_of, image_layers, oci_config
+from pellucid.localkube.node.orphans import reap_orphans
 from pellucid.localkube.node.runtime_errors import ContainerFailed, runtime_words
 from pellucid.localkube.node.sandbox import Sandbox
 
 _PR_SET_CHILD_SUBREAPER = 36
 _DRAIN_S = 2.0
 _STARTS_AT_ONCE = 4
-_START_S, _CALL_S, _END_S = 60.0, 20.0, 10.0
+_START_S, _CALL_S = 60.0, 20.0
+_END_LOOKS, _END_LOOK_S = 40, 0.25
 _REMOVAL_ATTEMPTS, _REMOVAL_PAUSE_S = 40, 0.05
 _log = structlog.get_logger(__name__)
 
@@ -123,9 +125,14 @@ class ContainerRuntime:
         container.signal(signal.SIGKILL)
         if not container.own_processes:
             await self._call("kill", "--all", container.id, "KILL")
-        done, _ = await asyncio.wait([container.exit], timeout=_END_S)
-        if not done:
-            _log.error("a killed container has not ended", container=container.id, pid=container.pid)
+        ended: frozenset[int] = frozenset()
+        for _ in range(_END_LOOKS):
+            done, _ = await asyncio.wait([container.exit], timeout=_END_LOOK_S)
+            if done:
+                return
+            # Process 1 of a namespace ends only when all its dead are buried, and some may be orphans.
+            ended = reap_orphans(ended)
+        _log.error("a killed container has not ended", container=container.id, pid=container.pid)
 
     async def remove(self, container: Container) -> None:
         """After it ended: its files and cgroup. Its log stays."""

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from pellucid.localkube.node.runtime_errors import ContainerFailed, runtime_words
 
+_BURIED_S = 2.0
+
 
 class ExecSession:
     """A started command. Read `stdout` (and `stderr`, None with a terminal) to their ends, then `wait`."""
@@ -71,13 +73,15 @@ class ExecSession:
         self.close_input()
 
     async def kill(self) -> None:
-        """End the command at once, and forget it."""
+        """End the command at once. Its runtime ends with it, having buried it, or is ended a little later."""
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self._folder / "pid").read_text()), signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
         with contextlib.suppress(ContainerFailed):
-            await self.wait()
+            try:
+                await asyncio.wait_for(self.wait(), _BURIED_S)
+            except TimeoutError:
+                self._process.kill()
+                await self.wait()
 
     def _release(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
