@@ -6,19 +6,19 @@ Source: Envoy docs, "Administration interface".
 from __future__ import annotations
 
 import asyncio
-import http.client
-import io
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from typing import cast
+
+from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, Reply, exchange
 
 Connect = Callable[[], Awaitable[socket.socket]]
 """Opens a connection to the admin interface; raises OSError when nobody is there."""
 
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 16 << 20
 _TIMEOUT_S = 5.0
 _ACTIVE = re.compile(r"^listener\.[^:]*\.downstream_cx_active: (\d+)$", re.MULTILINE)
+_WARMING = "listener_manager.total_listeners_warming"
 
 
 class AdminError(Exception):
@@ -30,15 +30,21 @@ class EnvoyAdmin:
         self._connect = connect
 
     async def is_ready(self) -> bool:
-        """Whether Envoy has its first configuration and serves."""
+        """Whether Envoy has its first configuration and serves: no listener still waits for its secrets."""
         try:
-            return (await self.request("GET", "/ready"))[0] == 200
+            status, _ = await self.request("GET", "/ready")
+            return status == 200 and await self.gauge(_WARMING) == 0
         except AdminError:
             return False
 
+    async def gauge(self, name: str) -> int:
+        """The value of one statistic; 0 for one that Envoy does not have. Raises AdminError."""
+        _, body = await self.request("GET", f"/stats?filter=^{re.escape(name)}$")
+        return int(body.rpartition(": ")[2] or 0)
+
     async def drain_inbound(self) -> None:
         """Take no new connections from outside; open ones go on. Raises AdminError."""
-        await self.request("POST", "/drain_listeners?inboundonly&graceful&skip_exit")
+        await self.request("POST", "/drain_listeners?inboundonly&graceful")
 
     async def inbound_connections(self, inbound_port: int) -> int:
         """How many connections from outside are open. Raises AdminError."""
@@ -51,37 +57,13 @@ class EnvoyAdmin:
         """Status and body. Raises AdminError."""
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                return _parse(await self._exchange(method, path))
+                reply = await self._exchange(method, path)
         except (OSError, TimeoutError) as problem:
             raise AdminError(f"Envoy's admin interface does not answer: {problem}") from problem
+        except MalformedReplyError as problem:
+            raise AdminError(f"Envoy's admin interface is not understood: {problem}") from problem
+        return reply.status, reply.text
 
-    async def _exchange(self, method: str, path: str) -> bytes:
+    async def _exchange(self, method: str, path: str) -> Reply:
         reader, writer = await asyncio.open_connection(sock=await self._connect())
-        try:
-            head = f"{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 0"
-            writer.write(f"{head}\r\n\r\n".encode())
-            answer = b""
-            while (chunk := await reader.read(65536)) and len(answer) < _MOST_BYTES:
-                answer += chunk
-            return answer
-        finally:
-            writer.close()
-
-
-class _Received:
-    """A finished answer, in the place of the socket that http.client reads from."""
-
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
-
-    def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self._answer)
-
-
-def _parse(answer: bytes) -> tuple[int, str]:
-    response = http.client.HTTPResponse(cast(socket.socket, _Received(answer)))
-    try:
-        response.begin()
-        return response.status, response.read().decode(errors="replace")
-    except http.client.HTTPException as problem:
-        raise AdminError(f"Envoy's admin interface answered {answer[:80]!r}") from problem
+        return await exchange(reader, writer, Ask(method, path, "admin"), _MOST_BYTES)

@@ -88,16 +88,16 @@ def server(tmp_path: Path) -> Iterator[LoginServer]:
         yield server
 
 
-def test_the_token_is_shown_and_the_registration_understood(server: LoginServer) -> None:
-    registration = login(server.address(), server.token)
+async def test_the_token_is_shown_and_the_registration_understood(server: LoginServer) -> None:
+    registration = await login(server.address(), server.token)
     assert server.bodies == [{"BearerToken": "the pod's token"}]
     assert registration.service == "hello"
     assert registration.sidecar.id == "hello-1-hello-sidecar-proxy"
     assert registration.sidecar.credential == "secret"
 
 
-def test_the_credential_is_in_no_representation(server: LoginServer) -> None:
-    assert "secret" not in repr(login(server.address(), server.token))
+async def test_the_credential_is_in_no_representation(server: LoginServer) -> None:
+    assert "secret" not in repr(await login(server.address(), server.token))
 
 
 @pytest.mark.parametrize(
@@ -109,29 +109,29 @@ def test_the_credential_is_in_no_representation(server: LoginServer) -> None:
         (200, "no json", "not understood"),
     ],
 )
-def test_a_refusal_is_told_in_the_servers_words(
+async def test_a_refusal_is_told_in_the_servers_words(
     server: LoginServer, status: int, text: str, reason: str
 ) -> None:
     server.answers = [(status, text)]
     with pytest.raises(NotLoggedIn, match=reason):
-        login(server.address(), server.token)
+        await login(server.address(), server.token)
 
 
-def test_a_server_of_another_authority_is_not_spoken_to(server: LoginServer) -> None:
+async def test_a_server_of_another_authority_is_not_spoken_to(server: LoginServer) -> None:
     stranger = self_signed("localhost").certificate.decode()
     with pytest.raises(NotLoggedIn, match="does not answer"):
-        login(server.address(authority=stranger), server.token)
+        await login(server.address(authority=stranger), server.token)
     with pytest.raises(NotLoggedIn, match="does not answer"):
-        login(server.address(host="127.0.0.1"), server.token)
+        await login(server.address(host="127.0.0.1"), server.token)
     assert server.bodies == []
 
 
-def test_nobody_there_and_no_token_are_told_apart(server: LoginServer) -> None:
+async def test_nobody_there_and_no_token_are_told_apart(server: LoginServer) -> None:
     nobody = Server("localhost", 1, "localhost", 1, server.authority)
-    with pytest.raises(NotLoggedIn, match="Connection refused"):
-        login(nobody, server.token)
-    with pytest.raises(NotLoggedIn, match="No such file"):
-        login(server.address(), server.directory / "missing")
+    with pytest.raises(NotLoggedIn, match="connection refused"):
+        await login(nobody, server.token)
+    with pytest.raises(NotLoggedIn, match="missing cannot be read: no such file"):
+        await login(server.address(), server.directory / "missing")
 
 
 async def test_it_asks_until_it_is_let_in_and_says_why_not(server: LoginServer) -> None:

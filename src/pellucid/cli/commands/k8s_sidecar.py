@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.cli.command import Command, CommandFailed, Invocation
 from pellucid.cli.exclusion_flags import EXCLUSION_FLAGS, exclusions
 from pellucid.cli.go_flags import Flag
+
+if TYPE_CHECKING:
+    from pellucid.dataplane.redirect_settings import RedirectSettings
 
 TOKEN_FILE = Flag(
     "token-file",
@@ -69,13 +73,29 @@ def _run_connect_init(invocation: Invocation) -> int:
                 proxy_uid=parse_id("-proxy-uid", flags.text("proxy-uid")), **exclusions(flags)
             )
             apply_redirection(plan_redirection(settings))
-            invocation.output("Successfully applied traffic redirection rules")
+            invocation.output(_redirected(settings))
     except InvalidSettingError as error:
         raise CommandFailed(f"==> {error}") from None
     except RedirectError as error:
-        advice = "the container needs the capability NET_ADMIN"
-        raise CommandFailed(f"==> Error setting up traffic redirection rules: {error}; {advice}") from None
+        raise CommandFailed(f"==> Error setting up traffic redirection rules: {error}") from None
     return 0
+
+
+def _redirected(settings: RedirectSettings) -> str:
+    """What was done, for the container's log."""
+    left_alone = {
+        "inbound ports": settings.exclude_inbound_ports,
+        "outbound ports": settings.exclude_outbound_ports,
+        "destinations": settings.exclude_outbound_cidrs,
+        "users": settings.exclude_uids,
+    }
+    lines = [
+        "Successfully applied traffic redirection rules",
+        f"  inbound to port {settings.inbound_port}, outbound to port {settings.outbound_port}, "
+        f"but for user {settings.proxy_uid}'s",
+        *(f"  left alone: {kind} {', '.join(map(str, each))}" for kind, each in left_alone.items() if each),
+    ]
+    return "\n".join(lines)
 
 
 def _wait_for_registration(invocation: Invocation) -> None:

@@ -1,12 +1,8 @@
-"""Proving whose pod this is: the kubelet's token for the credential of the pod's own registration.
-
-The standard library's client, in a thread: a sidecar is in every pod, so it imports little.
-"""
+"""Proving whose pod this is: the kubelet's token for the credential of the pod's own registration."""
 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -14,11 +10,13 @@ from pathlib import Path
 
 import msgspec
 
+from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, exchange, reason
 from pellucid.kube.pod.settings import Server
 
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 60
+_CONNECT_WITHIN_SECONDS = 10.0
 _ANSWER_WITHIN_SECONDS = WAIT_SECONDS + 15.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
 _MOST_BYTES = 1 << 20
@@ -58,27 +56,42 @@ class NotLoggedIn(Exception):
     """The server gave no credential; the message says why."""
 
 
-def login(server: Server, token_file: Path) -> Registration:
+async def login(server: Server, token_file: Path) -> Registration:
     """Ask once; the server waits a while for the pod's registration. Raises NotLoggedIn."""
-    context = ssl.create_default_context(cadata=server.authority_pem)
-    connection = http.client.HTTPSConnection(
-        server.host, server.port, context=context, timeout=_ANSWER_WITHIN_SECONDS
-    )
+    where = f"the server {server.host}:{server.port}"
     try:
-        body = msgspec.json.encode({"BearerToken": token_file.read_text().strip()})
-        connection.request("PUT", f"/v1/pellucid/login?wait={WAIT_SECONDS}s", body)
-        answer = connection.getresponse()
-        said = answer.read(_MOST_BYTES)
-    except (OSError, http.client.HTTPException) as problem:
-        raise NotLoggedIn(f"the server {server.host}:{server.port} does not answer: {problem}") from problem
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise NotLoggedIn(f"the server refuses: {said.decode(errors='replace').strip()} ({answer.status})")
+        body = msgspec.json.encode({"BearerToken": _token(token_file)})
+        async with asyncio.timeout(_CONNECT_WITHIN_SECONDS):
+            reader, writer = await asyncio.open_connection(server.host, server.port, ssl=_trust(server))
+        async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
+            target = f"/v1/pellucid/login?wait={WAIT_SECONDS}s"
+            reply = await exchange(reader, writer, Ask("PUT", target, server.host, body=body), _MOST_BYTES)
+    except TimeoutError:
+        raise NotLoggedIn(f"{where} does not answer in time") from None
+    except OSError as problem:
+        raise NotLoggedIn(f"{where} does not answer: {reason(problem)}") from problem
+    except MalformedReplyError as problem:
+        raise NotLoggedIn(f"{where} is not understood: {problem}") from problem
+    if reply.status != 200:
+        raise NotLoggedIn(f"the server refuses: {reply.text.strip()} ({reply.status})")
     try:
-        return msgspec.json.decode(said, type=Registration)
+        return msgspec.json.decode(reply.body, type=Registration)
     except msgspec.MsgspecError as problem:
         raise NotLoggedIn(f"the server's answer is not understood: {problem}") from problem
+
+
+def _token(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as problem:
+        raise NotLoggedIn(f"the pod's token {file} cannot be read: {reason(problem)}") from problem
+
+
+def _trust(server: Server) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=server.authority_pem)
+    except ssl.SSLError as problem:
+        raise NotLoggedIn(f"PELLUCID_SERVER_CA holds no certificate: {problem}") from problem
 
 
 async def logged_in(
@@ -91,7 +104,7 @@ async def logged_in(
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return await asyncio.to_thread(login, server, token_file)
+            return await login(server, token_file)
         except NotLoggedIn as reason:
             waits(str(reason))
         await sleep(pause)

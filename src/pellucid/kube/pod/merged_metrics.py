@@ -7,10 +7,10 @@ Source: consul-k8s 0.26, subcommand/consul-sidecar.
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
 
 from pellucid.dataplane.envoy_admin import AdminError, EnvoyAdmin
+from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, exchange
 from pellucid.kube.pod.settings import Metrics
 
 logger = logging.getLogger(__name__)
@@ -29,19 +29,16 @@ async def merged(admin: EnvoyAdmin, metrics: Metrics) -> str:
     if not metrics.application_port:
         return own
     try:
-        return own + await asyncio.to_thread(_applications, metrics)
-    except (OSError, http.client.HTTPException) as problem:
+        return own + await _applications(metrics)
+    except (OSError, TimeoutError, MalformedReplyError) as problem:
         logger.warning("no metrics of the application's: %s", problem)
         return own
 
 
-def _applications(metrics: Metrics) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", metrics.application_port, timeout=_TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", metrics.application_path)
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise http.client.HTTPException(f"{metrics.application_path} answered {answer.status}")
-        return answer.read(_MOST_BYTES).decode(errors="replace")
-    finally:
-        connection.close()
+async def _applications(metrics: Metrics) -> str:
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", metrics.application_port)
+        reply = await exchange(reader, writer, Ask("GET", metrics.application_path), _MOST_BYTES)
+    if reply.status != 200:
+        raise MalformedReplyError(f"{metrics.application_path} answered {reply.status}")
+    return reply.text

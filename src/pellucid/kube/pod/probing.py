@@ -7,15 +7,15 @@ are not checked. Source: Kubernetes docs, "Configure Liveness, Readiness and Sta
 from __future__ import annotations
 
 import asyncio
-import http.client
-import os
 import ssl
 
+from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, exchange, reason
 from pellucid.kube.pod.status_server import Answer
 from pellucid.kube.probe_targets import ProbeTarget
 
 TIMEOUT_S = 9.0
 _LOOPBACK = "127.0.0.1"
+_MOST_BYTES = 1 << 20
 
 
 async def probed(target: ProbeTarget) -> Answer:
@@ -24,18 +24,11 @@ async def probed(target: ProbeTarget) -> Answer:
         if target.scheme == "tcp":
             await _dial(target.port)
             return Answer(200, "connected\n")
-        status = await asyncio.to_thread(_status, target)
-    except (OSError, http.client.HTTPException) as problem:
-        reason = _reason(problem)
-        return Answer(503, f"{target.scheme} port {target.port}: {reason}\n")
+        status = await _status(target)
+    except (OSError, MalformedReplyError) as problem:
+        return Answer(503, f"{target.scheme} port {target.port}: {reason(problem)}\n")
     text = f"{target.scheme} port {target.port}{target.path} answered {status}\n"
     return Answer(200 if 200 <= status < 400 else 503, text)
-
-
-def _reason(problem: Exception) -> str:
-    if isinstance(problem, OSError) and problem.errno and not isinstance(problem, ssl.SSLError):
-        return os.strerror(problem.errno).lower()
-    return str(problem) or type(problem).__name__
 
 
 async def _dial(port: int) -> None:
@@ -44,19 +37,15 @@ async def _dial(port: int) -> None:
     writer.close()
 
 
-def _status(target: ProbeTarget) -> int:
-    connection = _connection(target)
-    try:
-        connection.request("GET", target.path or "/")
-        return connection.getresponse().status
-    finally:
-        connection.close()
+async def _status(target: ProbeTarget) -> int:
+    context = _untrusting() if target.scheme == "https" else None
+    async with asyncio.timeout(TIMEOUT_S):
+        reader, writer = await asyncio.open_connection(_LOOPBACK, target.port, ssl=context)
+        return (await exchange(reader, writer, Ask("GET", target.path or "/"), _MOST_BYTES)).status
 
 
-def _connection(target: ProbeTarget) -> http.client.HTTPConnection:
-    if target.scheme == "http":
-        return http.client.HTTPConnection(_LOOPBACK, target.port, timeout=TIMEOUT_S)
+def _untrusting() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(_LOOPBACK, target.port, timeout=TIMEOUT_S, context=context)
+    return context

@@ -1,10 +1,11 @@
-"""One pod's sidecar from start to end: log in, start Envoy, say how it is, drain, stop.
+"""One pod's sidecar from start to end: log in, start Envoy, say how it is, depart.
 
-    waiting for the login --> Envoy starts --> serves --SIGTERM--> drains --> gone, 0
+    waiting for the login --> Envoy starts --> serves --SIGTERM--> departs --> gone, 0
                                        |          |
                                        +----------+-- Envoy ends by itself --> gone, 1: the kubelet restarts
 
 While the server is away, Envoy goes on with what it has; a sidecar that starts meanwhile waits and says so.
+A server that has lost Envoy's credential is asked for another; Envoy serves until there is one.
 """
 
 from __future__ import annotations
@@ -15,34 +16,37 @@ import logging
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
-from pellucid.dataplane.envoy_admin import AdminError, EnvoyAdmin
+from pellucid.dataplane.envoy_admin import EnvoyAdmin
 from pellucid.dataplane.envoy_binary import envoy_command, envoy_version, find_envoy
 from pellucid.dataplane.envoy_bootstrap import build_bootstrap, render_bootstrap
 from pellucid.dataplane.envoy_lifecycle import Phase
-from pellucid.dataplane.envoy_process import EnvoyFailedError, EnvoyProcess, spawn_here
-from pellucid.dataplane.envoy_settings import (
-    DEFAULT_ADMIN_PORT,
-    BootstrapConfig,
-    BootstrapSettings,
-    NamedAddress,
-    XdsServer,
+from pellucid.dataplane.envoy_process import (
+    CommandLine,
+    EnvoyFailedError,
+    EnvoyProcess,
+    LocalProcess,
+    spawn_here,
 )
+from pellucid.dataplane.envoy_settings import DEFAULT_ADMIN_PORT
 from pellucid.dataplane.namespace.listening import is_listening
 from pellucid.dataplane.redirect_settings import DEFAULT_INBOUND_PORT
+from pellucid.kube.pod.application import application_is_there
+from pellucid.kube.pod.bootstrap import bootstrap_settings
+from pellucid.kube.pod.departure import depart
 from pellucid.kube.pod.login import Registration, logged_in
 from pellucid.kube.pod.merged_metrics import merged
+from pellucid.kube.pod.probing import probed
 from pellucid.kube.pod.settings import SidecarSettings
-from pellucid.kube.pod.status_server import Answer, serve
+from pellucid.kube.pod.status_server import Answer, Page, serve
+from pellucid.kube.pod.stream_watch import credential_is_lost
 
 logger = logging.getLogger(__name__)
 
 READY_WITHIN_SECONDS = 300.0
 """How long the first configuration may take: the server may go away right after the login."""
-LOOK_SECONDS = 10.0
-LOST_SECONDS = 30.0
-"""A server that answers but gives Envoy no stream for so long does not know Envoy's credential."""
 _WORKER_THREADS = "2"
 
 
@@ -55,6 +59,7 @@ class Sidecar:
         self._binary = envoy or find_envoy()
         self._admin = EnvoyAdmin(_dial_admin)
         self._envoy = self._new_envoy()
+        self._envoy_process: int | None = None
         self._waits_for = "the login"
         self._stop = asyncio.Event()
 
@@ -73,108 +78,83 @@ class Sidecar:
             if not self._stop.is_set():
                 return await work
             work.cancel()
-            await self._end()
+            await asyncio.wait((work,))
+            logger.info("the pod ends")
+            await depart(self._envoy, self._application_is_there, self._settings.drain_seconds)
             return 0
 
     async def _work(self) -> int:
-        """Log in and keep an Envoy with the credential; returns when Envoy has ended by itself."""
+        """Keep an Envoy with a credential that the server knows; returns when Envoy has ended by itself."""
+        registration = await self._logged_in()
         while True:
-            registration = await logged_in(self._settings.server, self._settings.token_file, self._waiting)
-            logger.info("logged in as %s", registration.sidecar.id)
             try:
                 await self._start_envoy(registration)
             except EnvoyFailedError as failure:
                 logger.error("%s", failure)
                 return 1
-            if not await self._watched():
+            another = asyncio.create_task(self._another_login())
+            gone = asyncio.create_task(self._envoy.wait_gone())
+            try:
+                await asyncio.wait((another, gone), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                another.cancel()
+                gone.cancel()
+            if gone.done():
                 logger.error("%s", self._envoy.failure())
                 return 1
-            logger.warning("the server does not know Envoy's credential any more; Envoy is started anew")
-            await self._end()
+            registration = another.result()
+            await self._envoy.stop()
             self._envoy = self._new_envoy()
+
+    async def _logged_in(self) -> Registration:
+        registration = await logged_in(self._settings.server, self._settings.token_file, self._waiting)
+        logger.info("logged in as %s", registration.sidecar.id)
+        return registration
+
+    async def _another_login(self) -> Registration:
+        """As soon as the one that Envoy has is of no use any more."""
+        await credential_is_lost(self._admin, self._settings.server)
+        logger.warning("the server does not take Envoy's credential any more; another one is asked for")
+        return await self._logged_in()
 
     async def _start_envoy(self, registration: Registration) -> None:
         self._waits_for = "Envoy's first configuration"
-        settings = self._bootstrap_settings(registration)
+        settings = bootstrap_settings(self._settings, registration, envoy_version(self._binary))
         bootstrap = render_bootstrap(build_bootstrap(settings, os.environ))
-        further = ("--concurrency", _WORKER_THREADS, *self._settings.envoy_arguments)
+        further = _with_workers(self._settings.envoy_arguments)
         await self._envoy.start(
-            spawn_here,
+            self._spawn,
             lambda config: envoy_command(self._binary, config, further),
             bootstrap,
             READY_WITHIN_SECONDS,
         )
         logger.info("Envoy serves")
 
-    def _bootstrap_settings(self, registration: Registration) -> BootstrapSettings:
-        server, metrics = self._settings.server, self._settings.metrics
-        return BootstrapSettings(
-            proxy_id=registration.sidecar.id,
-            proxy_cluster=registration.service,
-            proxy_source_service=registration.service,
-            xds=XdsServer(
-                NamedAddress(server.xds_host, server.xds_port), server.authority_pem, server.xds_host
-            ),
-            envoy_version=envoy_version(self._binary),
-            token=registration.sidecar.credential,
-            prometheus_backend_port=metrics.merged_port or None,
-            prometheus_scrape_path=metrics.scrape_path,
-            config=BootstrapConfig(envoy_prometheus_bind_addr=metrics.bind_address),
-        )
+    async def _spawn(self, command_line: CommandLine, config: int, output: int) -> LocalProcess:
+        process = await spawn_here(command_line, config, output)
+        self._envoy_process = process.pid
+        return process
 
-    async def _watched(self) -> bool:
-        """Watch a serving Envoy: False when it has ended, True when its credential is not known any more."""
-        gone = asyncio.create_task(self._envoy.wait_gone())
-        lost = 0.0
-        try:
-            while True:
-                await asyncio.wait((gone,), timeout=LOOK_SECONDS)
-                if gone.done():
-                    return False
-                lost = 0.0 if await self._has_stream() else lost + LOOK_SECONDS
-                if lost >= LOST_SECONDS and await self._server_answers():
-                    return True
-        finally:
-            gone.cancel()
-
-    async def _has_stream(self) -> bool:
-        try:
-            _, said = await self._admin.request("GET", "/stats?filter=^control_plane.connected_state$")
-        except AdminError:
-            return True
-        return said.strip().endswith(": 1")
-
-    async def _server_answers(self) -> bool:
-        server = self._settings.server
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                _, writer = await asyncio.open_connection(server.xds_host, server.xds_port)
-        except (OSError, TimeoutError):
-            return False
-        writer.close()
-        return True
-
-    async def _end(self) -> None:
-        """Let connections from outside end by themselves for a while, then end Envoy."""
-        if self._envoy.phase is Phase.SERVING:
-            await self._envoy.drain(self._settings.drain_seconds)
-        if self._envoy.phase is not Phase.GONE:
-            await self._envoy.stop()
+    def _application_is_there(self) -> bool:
+        return application_is_there(lambda: (os.getpid(), self._envoy_process or os.getpid()))
 
     async def _serve_status(self) -> tuple[asyncio.Server, ...]:
-        pages = {"/ready": self._ready, "/healthz": self._alive, "/metrics": self._metrics}
-        status = await serve("", self._settings.status_port, pages)
+        pages: dict[str, Page] = {"/ready": self._ready, "/healthz": self._alive, "/metrics": self._metrics}
+        probes: dict[str, Page] = {each.asked_at: partial(probed, each) for each in self._settings.probes}
+        status = await serve("", self._settings.status_port, pages | probes)
         if not self._settings.metrics.merged_port:
             return (status,)
-        merged_pages = {"/stats/prometheus": self._metrics}
-        return status, await serve("127.0.0.1", self._settings.metrics.merged_port, merged_pages)
+        merged_port = self._settings.metrics.merged_port
+        return status, await serve("127.0.0.1", merged_port, {"/stats/prometheus": self._metrics})
 
     async def _ready(self) -> Answer:
-        if self._envoy.phase is Phase.SERVING:
-            return Answer(200, "ready\n")
-        if self._envoy.phase in (Phase.DRAINING, Phase.DRAINED, Phase.STOPPING):
-            return Answer(503, "the pod is ending\n")
-        return Answer(503, f"waiting for {self._waits_for}\n")
+        if self._stop.is_set():
+            return Answer(503, "the pod ends\n")
+        if self._envoy.phase is not Phase.SERVING:
+            return Answer(503, f"waiting for {self._waits_for}\n")
+        if not await self._admin.is_ready():
+            return Answer(503, "Envoy does not say that it is ready\n")
+        return Answer(200, "ready\n")
 
     async def _alive(self) -> Answer:
         return Answer(200, "alive\n")
@@ -191,6 +171,13 @@ class Sidecar:
         return EnvoyProcess(
             self._admin, lambda: is_listening(own, DEFAULT_INBOUND_PORT), DEFAULT_INBOUND_PORT
         )
+
+
+def _with_workers(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Envoy would start one for each of the node's processors; it refuses a flag that is given twice."""
+    if any(argument.partition("=")[0] == "--concurrency" for argument in arguments):
+        return arguments
+    return ("--concurrency", _WORKER_THREADS, *arguments)
 
 
 async def _dial_admin() -> socket.socket:
