@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -99,6 +100,15 @@ class UpstreamAnnotation(msgspec.Struct, frozen=True):
     local_bind_port: int
     datacenter: str = ""
     destination_type: str = "service"
+
+
+@contextmanager
+def complaining(what: str) -> Iterator[None]:
+    """`with complaining("error doing this"):` puts these words before an InvalidAnnotationError's own."""
+    try:
+        yield
+    except InvalidAnnotationError as error:
+        raise InvalidAnnotationError(f"{what}: {error}") from None
 
 
 def parse_boolean(key: str, text: str) -> bool:

@@ -11,6 +11,7 @@ from pellucid.kube.annotations import (
     CONNECT_SERVICE_PROTOCOL,
     CONNECT_SYNC_PERIOD,
     InvalidAnnotationError,
+    complaining,
     parse_boolean,
 )
 from pellucid.kube.injector.settings import InjectorSettings
@@ -43,4 +44,7 @@ def wants_sidecar(pod: Object, namespace: str, settings: InjectorSettings) -> bo
     if annotations.get(CONNECT_INJECT_STATUS):
         return False
     asked = annotations.get(CONNECT_INJECT)
-    return settings.inject_by_default if asked is None else parse_boolean(CONNECT_INJECT, asked)
+    if asked is None:
+        return settings.inject_by_default
+    with complaining("error checking if should inject"):
+        return parse_boolean(CONNECT_INJECT, asked)

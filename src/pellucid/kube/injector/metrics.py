@@ -17,6 +17,7 @@ from pellucid.kube.annotations import (
     SERVICE_METRICS_PATH,
     SERVICE_METRICS_PORT,
     InvalidAnnotationError,
+    complaining,
     parse_boolean,
     parse_port_number,
     resolve_port,
@@ -87,10 +88,8 @@ def _switch(annotations: Mapping[str, str], name: str, *, default: bool) -> bool
     text = annotations.get(name)
     if text is None:
         return default
-    try:
+    with complaining(f"{name} annotation value of {text} was invalid"):
         return parse_boolean(name, text)
-    except InvalidAnnotationError as error:
-        raise InvalidAnnotationError(f"{name} annotation value of {text} was invalid: {error}") from None
 
 
 def _port(annotations: Mapping[str, str], name: str, default: int) -> int:

@@ -15,7 +15,13 @@ from typing import Any
 
 import msgspec
 
-from pellucid.kube.annotations import OVERWRITE_PROBES, InvalidAnnotationError, parse_boolean, resolve_port
+from pellucid.kube.annotations import (
+    OVERWRITE_PROBES,
+    InvalidAnnotationError,
+    complaining,
+    parse_boolean,
+    resolve_port,
+)
 from pellucid.kube.injector.settings import STATUS_PORT, InjectorSettings
 from pellucid.kube.pods import PROBE_PORTS, Object, named_ports
 from pellucid.kube.probe_targets import ProbeTarget
@@ -43,7 +49,10 @@ class Rewritten(msgspec.Struct, frozen=True):
 def overwrites_probes(annotations: Mapping[str, str], settings: InjectorSettings) -> bool:
     """Raises InvalidAnnotationError."""
     text = annotations.get(OVERWRITE_PROBES)
-    return settings.overwrite_probes if text is None else parse_boolean(OVERWRITE_PROBES, text)
+    if text is None:
+        return settings.overwrite_probes
+    with complaining("error overwriting readiness or liveness probes"):
+        return parse_boolean(OVERWRITE_PROBES, text)
 
 
 def is_outward(handler: Object) -> bool:

@@ -16,6 +16,7 @@ from pellucid.kube.annotations import (
     EXCLUDE_UIDS,
     TRANSPARENT_PROXY,
     InvalidAnnotationError,
+    complaining,
     parse_boolean,
     parse_each,
     parse_port_number,
@@ -67,8 +68,7 @@ def redirection_of(
         return _by_author(authors, spec, asked)
     if asked is None:
         asked = namespace_labels.get(TRANSPARENT_PROXY)
-    wanted = settings.transparent_by_default if asked is None else parse_boolean(TRANSPARENT_PROXY, asked)
-    if not wanted:
+    if not (settings.transparent_by_default if asked is None else _switch(asked)):
         return Redirection(Redirector.NOBODY)
     if spec.get("hostNetwork"):
         raise InvalidAnnotationError(
@@ -102,7 +102,7 @@ def exclusion_flags(annotations: Mapping[str, str], own_inbound_ports: Sequence[
 def _by_author(container: Object, spec: Object, asked: str | None) -> Redirection:
     """kuma-init lets one user and one group go free; the sidecar has to be these."""
     name = container.get("name")
-    if asked is not None and not parse_boolean(TRANSPARENT_PROXY, asked):
+    if asked is not None and not _switch(asked):
         raise InvalidAnnotationError(
             f'{TRANSPARENT_PROXY} is "{asked}", but init container "{name}" redirects the pod\'s traffic: '
             "remove one of the two"
@@ -124,6 +124,11 @@ def _by_author(container: Object, spec: Object, asked: str | None) -> Redirectio
     user = PROXY_ID if rules.proxy_uid is None else rules.proxy_uid
     group = rules.exclude_gids[0] if rules.exclude_gids else user
     return Redirection(Redirector.AUTHOR, user, group, rules)
+
+
+def _switch(text: str) -> bool:
+    with complaining("error configuring injection init container"):
+        return parse_boolean(TRANSPARENT_PROXY, text)
 
 
 def _refuse_the_proxys_user(spec: Object) -> None:
