@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pellucid.kube.pods import (
@@ -55,7 +57,7 @@ def test_the_meshs_own_containers_are_none_of_the_applications() -> None:
 
 
 def test_the_first_port_of_a_name_counts() -> None:
-    containers = [
+    containers: list[dict[str, Any]] = [
         {"ports": [{"name": "http", "containerPort": 80}, {"containerPort": 81}]},
         {"ports": [{"name": "http", "containerPort": 82}, {"name": "db", "containerPort": 83}]},
         {},

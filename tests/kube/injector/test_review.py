@@ -18,7 +18,7 @@ from pellucid.kube.injector.review import (
     question_in,
     review_with,
 )
-from tests.kube.injector.pods import SETTINGS, Pod, container, kuma_init, pod, settings_with
+from tests.kube.injector.pods import SETTINGS, Pod, container, inject, kuma_init, pod, settings_with
 
 V1, BETA = "admission.k8s.io/v1", "admission.k8s.io/v1beta1"
 
@@ -88,7 +88,7 @@ def test_what_the_author_should_know_is_passed_on() -> None:
 
 def test_warnings_are_as_long_as_the_api_server_passes_on() -> None:
     question = question_in(review(pod()))
-    response = review_with(question, Injected(pod({"a": "b"}), ("x" * 300,)))["response"]
+    response = review_with(question, Injected(inject(pod()), ("x" * 300,)))["response"]
     assert response["warnings"] == ["x" * LONGEST_WARNING]
 
 
