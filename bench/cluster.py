@@ -47,8 +47,13 @@ class Cluster:
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
         """What kubectl prints: the one beside this interpreter, else the machine's own."""
+        return self.run(self.kubectl_path, *words, text=text)
+
+    @property
+    def kubectl_path(self) -> str:
+        """The program."""
         beside = Path(sys.executable).with_name("kubectl")
-        return self.run(str(beside) if beside.exists() else "kubectl", *words, text=text)
+        return str(beside) if beside.exists() else "kubectl"
 
     def api(self) -> tuple[str, int, ssl.SSLContext]:
         """The API's host and port, and an administrator's side of its TLS."""
@@ -68,7 +73,7 @@ class Cluster:
 
     def resident_bytes(self) -> int:
         """What the cluster's own processes hold in memory, without its pods: shared pages counted once."""
-        return sum(_proportional_bytes(pid) for pid in _processes_of(str(self.directory)))
+        return sum(proportional_bytes(pid) for pid in _processes_of(str(self.directory)))
 
 
 @contextmanager
@@ -99,7 +104,8 @@ def _processes_of(directory: str) -> Iterator[int]:
                 yield int(entry.name)
 
 
-def _proportional_bytes(pid: int) -> int:
+def proportional_bytes(pid: int) -> int:
+    """Memory of a process, shared pages counted in part. Raises BenchError."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024

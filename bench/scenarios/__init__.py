@@ -14,6 +14,7 @@ from bench.scenarios import (
     first_configuration,
     http_reads,
     intention_effect,
+    kubernetes,
     local_cluster,
     registrations,
 )
@@ -30,4 +31,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     "data-path": data_path.measure,
     "effect": intention_effect.measure,
     "cluster": local_cluster.measure,
+    "kubernetes": kubernetes.measure,
 }
