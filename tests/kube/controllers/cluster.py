@@ -15,7 +15,7 @@ from lightkube.resources.core_v1 import Event, Namespace, PodStatus, ServiceAcco
 from lightkube.types import PatchType
 from msgspec.structs import replace
 
-from pellucid.kube.controllers.endpoints.observed import PodObject, ServiceObject
+from pellucid.kube.controllers.endpoints.observed import EndpointSliceObject, PodObject, ServiceObject
 from tests.localkube.http.served import Served, serve
 
 INJECTED = {"consul.hashicorp.com/connect-inject-status": "injected"}
@@ -50,6 +50,16 @@ class Cluster:
             "spec": {"selector": dict(selector), **spec},
         }
         await self.client.create(ServiceObject(item))
+
+    async def slice_by_hand(self, service: str, pod: str) -> None:
+        """An EndpointSlice that names a pod."""
+        item = {
+            "metadata": {"name": service, "labels": {"kubernetes.io/service-name": service}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.1.0.1"], "targetRef": {"kind": "Pod", "name": pod}}],
+            "ports": [],
+        }
+        await self.client.create(EndpointSliceObject(item), namespace="default")
 
     async def cluster_ip(self, name: str, namespace: str = "default") -> str:
         service = await self.client.get(ServiceObject, name, namespace=namespace)
@@ -109,9 +119,11 @@ class Cluster:
             PodStatus, name, {"status": status}, namespace=namespace, patch_type=PatchType.MERGE
         )
 
-    async def annotate(self, name: str, annotations: Mapping[str, str | None]) -> None:
+    async def annotate(
+        self, name: str, annotations: Mapping[str, str | None], namespace: str = "default"
+    ) -> None:
         patch = {"metadata": {"annotations": {PREFIX + key: value for key, value in annotations.items()}}}
-        await self.client.patch(PodObject, name, patch, namespace="default", patch_type=PatchType.MERGE)
+        await self.client.patch(PodObject, name, patch, namespace=namespace, patch_type=PatchType.MERGE)
 
     async def delete_pod(self, name: str, *, namespace: str = "default", grace: int = 0) -> None:
         await self.client.delete(PodObject, name, namespace=namespace, grace_period=grace)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pellucid.model.checks import CheckStatus, worst_of
 from pellucid.model.services import Service
-from pellucid.state.mesh_tables import CHECKS, SERVICES
+from pellucid.state.mesh_tables import CHECKS, NODES, SERVICES
 from pellucid.state.snapshot import Snapshot
 from pellucid.state.tables import Batch
 from tests.api.serving import ServedAgent
@@ -29,11 +29,22 @@ class MeshCatalog:
         self.writes += [touched.key[1] for touched in batch.touched if touched.table is SERVICES]
         self._changed.set()
 
-    async def register(self, node: str, name: str, meta: dict[str, str]) -> None:
+    async def register(self, node: str, name: str, meta: dict[str, str], service_id: str = "") -> None:
         """A registration by somebody else."""
-        body = {"Node": node, "Address": "192.0.2.9", "Service": {"Service": name, "Meta": meta}}
+        service = {"ID": service_id or name, "Service": name, "Meta": meta}
+        body = {
+            "Node": node,
+            "Address": "192.0.2.9",
+            "NodeMeta": {"synthetic-node": "true"},
+            "Service": service,
+        }
         answer = await self._agent.client.put("/v1/catalog/register", json=body)
         assert answer.status_code == 200, answer.text
+
+    def nodes(self) -> set[str]:
+        """The stand-ins."""
+        rows = self._agent.log.head.all(NODES)
+        return {row.value.name for row in rows if row.value.name.endswith("-virtual")}
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ from tests.kube.controllers.endpoints.conftest import Controller
 from tests.kube.controllers.mesh_catalog import MeshCatalog
 
 WEB = {"app": "web"}
+MANAGER = "consul-k8s-endpoints-controller"
 
 
 class TestLife:
@@ -93,6 +94,16 @@ class TestServices:
         await cluster.patch_service("front", {"selector": {"app": "green"}})
         await catalog.until(lambda: virtual_addresses(catalog) == {"green": address}, "green has it")
 
+    async def test_a_service_with_slices_made_by_hand_has_the_pods_they_name(
+        self, cluster: Cluster, catalog: MeshCatalog, running: Controller
+    ) -> None:
+        await cluster.pod("web-1", annotations={"connect-service": "web"})
+        await catalog.until_statuses(web_1_web="critical")
+        await cluster.service("front", {})
+        await cluster.slice_by_hand("front", "web-1")
+        address = await cluster.cluster_ip("front")
+        await catalog.until(lambda: virtual_addresses(catalog) == {"web": address}, "the address")
+
 
 class TestTwoNamespaces:
     async def test_the_second_is_told_who_has_the_name_and_gets_it_when_it_is_free(
@@ -119,6 +130,17 @@ class TestTwoNamespaces:
         (event,) = await cluster.until_events("a-1", namespace="other")
         assert 'namespace "default"' in (event.message or "")
         await catalog.until_statuses(b_1_web="critical")
+
+    async def test_where_both_are_registered_one_goes(
+        self, cluster: Cluster, catalog: MeshCatalog, controller: Controller
+    ) -> None:
+        await cluster.namespace("other")
+        for name, namespace in (("a-1", "default"), ("b-1", "other")):
+            uid = await cluster.pod(name, namespace=namespace, annotations={"connect-service": "web"})
+            meta = {"pod-name": name, "pod-uid": uid, "k8s-namespace": namespace, "managed-by": MANAGER}
+            await catalog.register("n1-virtual", "web", meta, service_id=f"{name}-web")
+        controller.start()
+        await catalog.until_statuses(a_1_web="critical")
 
 
 class TestProblems:
@@ -192,6 +214,20 @@ class TestRestart:
         controller.start()
         await catalog.until(lambda: "web-1-web-sidecar-proxy" in catalog.services(), "the pod")
         assert "legacy" in catalog.services()
+
+
+class TestNodes:
+    async def test_the_stand_in_of_a_node_without_pods_goes(
+        self, cluster: Cluster, catalog: MeshCatalog, running: Controller
+    ) -> None:
+        await cluster.pod("web-1", annotations={"connect-service": "web"})
+        await catalog.until_statuses(web_1_web="critical")
+        await cluster.delete_pod("web-1")
+        await catalog.until_statuses()
+        assert catalog.nodes() == {"n1-virtual"}
+        await running.stop()
+        running.start()
+        await catalog.until(lambda: catalog.nodes() == set(), "no stand-in")
 
 
 def virtual_addresses(catalog: MeshCatalog) -> dict[str, str]:

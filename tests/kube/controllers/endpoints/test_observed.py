@@ -13,8 +13,10 @@ from pellucid.kube.controllers.endpoints.observed import (
     ClusterService,
     RewrittenProbe,
     ServicePort,
+    Slice,
     cluster_service_of,
     pod_of,
+    slice_of,
 )
 from tests.kube.controllers.endpoints.pods import pod, service
 
@@ -184,3 +186,17 @@ class TestService:
         assert not both.selects(pod(labels={"app": "web"}))
         assert not both.selects(pod(labels={"app": "web", "tier": "front"}, namespace="other"))
         assert not service(selector=()).selects(pod())
+
+
+class TestSlice:
+    def made(self, *targets: dict[str, str] | None) -> Slice | None:
+        labels = {"kubernetes.io/service-name": "web"}
+        endpoints = [{"addresses": ["10.1.0.1"], **({"targetRef": t} if t else {})} for t in targets]
+        return slice_of({"metadata": {"namespace": "default", "labels": labels}, "endpoints": endpoints})
+
+    def test_the_pods_it_names(self) -> None:
+        pods = [{"kind": "Pod", "name": name} for name in ("b", "a", "b")]
+        assert self.made(*pods, None, {"kind": "Node", "name": "n"}) == Slice("default", "web", ("a", "b"))
+
+    def test_one_without_pods_does_not_matter(self) -> None:
+        assert self.made(None) is None

@@ -13,7 +13,12 @@ from msgspec.structs import replace
 
 from pellucid.kube.controllers.endpoints.catalog import InstanceKey, PodKey, Registration
 from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod, ServicePort
-from pellucid.kube.controllers.endpoints.reconciler import Reconciler, pods_by_label, services_by_selector
+from pellucid.kube.controllers.endpoints.reconciler import (
+    Reconciler,
+    pods_by_label,
+    services_by_selector,
+    slices_by_pod,
+)
 from pellucid.kube.controllers.endpoints.registration import Problem, registrations
 from pellucid.kube.controllers.informer import Copy
 from pellucid.kube.server_client import ServerAddress, ServerClient
@@ -36,8 +41,8 @@ class CountingClient(ServerClient):
         self.requests: list[str] = []
 
     @property
-    def writes(self) -> int:
-        return sum(request.startswith("PUT") for request in self.requests)
+    def registrations(self) -> int:
+        return self.requests.count("PUT /v1/catalog/register")
 
     async def get(self, path: str, query: object = None) -> object:
         self.requests.append(f"GET {path}")
@@ -56,6 +61,7 @@ class Watched:
     ) -> None:
         self.pods = pods_by_label() if pods is None else pods
         self.services = services_by_selector() if services is None else services
+        self.slices = slices_by_pod()
         self.server = CountingClient(ServerAddress(url))
         self.again: list[PodKey] = []
         self.told: list[Problem | None] = []
@@ -64,6 +70,7 @@ class Watched:
             SETTINGS,
             self.pods,
             self.services,
+            self.slices,
             clock=lambda: 0.0,
             look_again=lambda key, _seconds: self.again.append(key),
             tell=lambda _pod, problem: self.told.append(problem),
@@ -79,7 +86,7 @@ class Watched:
         assert value is None or isinstance(value, ClusterService)
         before = self.services.put(key, value)
         concerned = [one for one in (before, value) if one is not None]
-        return {pod for one in concerned for pod in self.reconciler.pods_selected_by(one)}
+        return {pod for one in concerned for pod in self.reconciler.pods_behind(one)}
 
     def wanted(self) -> dict[InstanceKey, Registration]:
         """What the catalog should hold, from nothing."""
@@ -169,12 +176,13 @@ def test_any_order_and_any_repetition_of_events_ends_in_the_same_catalog(
             await watched.server.aclose()
             there = {(service.node, service.id) for service in catalog.services().values()}
             assert there == watched.wanted().keys()
-            # A controller that starts now reads all of it back and finds nothing to write.
+            # A controller that starts now reads all of it back and finds no instance to write or remove.
             fresh = Watched(catalog.url, watched.pods, watched.services)
             for key in await fresh.reconciler.read_catalog():
                 await fresh.reconciler.look_at(key)
             await fresh.server.aclose()
-            assert fresh.server.writes == 0
+            assert fresh.server.registrations == 0
+            assert {(service.node, service.id) for service in catalog.services().values()} == there
 
     asyncio.run(check())
 
@@ -224,9 +232,9 @@ def test_a_service_concerns_the_pods_it_selects_and_no_others() -> None:
         one = pod(f"p-{number}", labels={"app": "web", "half": str(number % 2)})
         watched.pods.put(one.key, one)
     half = ClusterService(namespace="default", name="half", selector=(("app", "web"), ("half", "1")))
-    assert watched.reconciler.pods_selected_by(half) == tuple(("default", f"p-{n}") for n in (1, 3, 5))
+    assert watched.reconciler.pods_behind(half) == tuple(("default", f"p-{n}") for n in (1, 3, 5))
     elsewhere = ClusterService(namespace="other", name="half", selector=(("app", "web"),))
-    assert watched.reconciler.pods_selected_by(elsewhere) == ()
+    assert watched.reconciler.pods_behind(elsewhere) == ()
 
 
 async def test_the_oldest_pods_are_looked_at_first_and_leftovers_last() -> None:

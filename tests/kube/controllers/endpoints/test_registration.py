@@ -128,6 +128,13 @@ class TestSeveralServices:
         one = pod(given_service="b", annotations={"kubernetes-service": "c"})
         assert self.chosen(one, service("a"), service("b"), service("c")) == "c"
 
+    def test_one_that_the_annotation_names_and_that_is_not_there_is_a_problem(self) -> None:
+        one = pod(annotations={"connect-service": "app", "kubernetes-service": "c"})
+        problem = registrations(one, (service("a"),), SETTINGS)
+        assert isinstance(problem, Problem)
+        assert problem.reason == "NoSuchService"
+        assert 'kubernetes-service names "c"' in problem.message
+
     def test_all_their_cluster_ips_lead_to_the_mesh_service(self) -> None:
         first = service("a", cluster_ips=("10.96.0.1", "fd00::1"))
         second = service("b", cluster_ips=("10.96.0.2",), ports=(ServicePort(81, "http"),))

@@ -13,18 +13,29 @@ from typing import Any
 
 import structlog
 from lightkube import AsyncClient
+from lightkube.operators import not_equal
 
 from pellucid.kube.annotations import CONNECT_INJECT_STATUS, INJECTED
 from pellucid.kube.controllers.endpoints.catalog import PodKey
 from pellucid.kube.controllers.endpoints.observed import (
+    SLICE_CONTROLLER,
+    SLICE_MANAGER_LABEL,
     ClusterService,
+    EndpointSliceObject,
     Pod,
     PodObject,
     ServiceObject,
+    Slice,
     cluster_service_of,
     pod_of,
+    slice_of,
 )
-from pellucid.kube.controllers.endpoints.reconciler import Reconciler, pods_by_label, services_by_selector
+from pellucid.kube.controllers.endpoints.reconciler import (
+    Reconciler,
+    pods_by_label,
+    services_by_selector,
+    slices_by_pod,
+)
 from pellucid.kube.controllers.endpoints.registration import Problem
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.kube.controllers.informer import Informer, Key
@@ -88,11 +99,20 @@ class EndpointsController:
         self._services = Informer(
             client, ServiceObject, services_by_selector(), cluster_service_of, self._service_changed
         )
+        self._slices = Informer(
+            client,
+            EndpointSliceObject,
+            slices_by_pod(),
+            slice_of,
+            self._slice_changed,
+            labels={SLICE_MANAGER_LABEL: not_equal(SLICE_CONTROLLER)},
+        )
         self._reconciler = Reconciler(
             server,
             settings,
             self._pods.copy,
             self._services.copy,
+            self._slices.copy,
             clock=clock,
             look_again=self._queue.add_after,
             tell=self._tell,
@@ -100,7 +120,8 @@ class EndpointsController:
 
     def parts(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What is to run until it is cancelled."""
-        return self._pods.run(), self._services.run(), self._events.run(), self._compare(), self._work()
+        followed = (informer.run() for informer in (self._pods, self._services, self._slices))
+        return *followed, self._events.run(), self._compare(), self._work()
 
     def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
         if before is not None and (after is None or after.uid != before.uid):
@@ -113,8 +134,14 @@ class EndpointsController:
     ) -> None:
         for service in (before, after):
             if service is not None:
-                for pod in self._reconciler.pods_selected_by(service):
+                for pod in self._reconciler.pods_behind(service):
                     self._queue.add(pod)
+
+    def _slice_changed(self, _key: Key, before: Slice | None, after: Slice | None) -> None:
+        for one in (before, after):
+            if one is not None:
+                for pod in one.pods:
+                    self._queue.add((one.namespace, pod))
 
     async def _compare(self) -> None:
         """Ask for a comparison of everything, now and then."""
@@ -123,9 +150,9 @@ class EndpointsController:
             self._queue.add(EVERYTHING)
 
     async def _work(self) -> None:
-        # Before both lists are whole, what is not seen may yet be there.
-        await self._pods.synced.wait()
-        await self._services.synced.wait()
+        # Before the lists are whole, what is not seen may yet be there.
+        for informer in (self._pods, self._services, self._slices):
+            await informer.synced.wait()
         self._queue.add(EVERYTHING)
         while True:
             key = await self._queue.get()

@@ -1,9 +1,9 @@
-"""What the endpoints controller sees of pods and Services: small immutable values.
+"""What the endpoints controller sees of pods, Services and EndpointSlices: small immutable values.
 
 A pod's heartbeat, its managed fields, a container's restart count: none of that is in here, so none of it
 makes the controller do anything. Reading never fails: what is missing or odd is empty.
 
-Source: Kubernetes API reference, "Pod v1 core", "Service v1 core".
+Source: Kubernetes API reference, "Pod v1 core", "Service v1 core", "EndpointSlice v1 discovery.k8s.io".
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ from pellucid.kube.pods import (
     redirecting_init_container,
 )
 
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+SLICE_MANAGER_LABEL = "endpointslice.kubernetes.io/managed-by"
+SLICE_CONTROLLER = "endpointslice-controller.k8s.io"
+"""Its slices follow from Services' selectors, which are read directly."""
 SERVICE_IGNORE_LABEL = f"{PREFIX}service-ignore"
 
 GRPC_HEALTH_PATH = "/grpc.health.v1.Health/Check"
@@ -50,6 +54,12 @@ class ServiceObject(GenericNamespacedResource):
     """A Service, as the API server writes it."""
 
     _api_info = create_api_info("", "v1", "Service", "services")
+
+
+class EndpointSliceObject(GenericNamespacedResource):
+    """An EndpointSlice, as the API server writes it."""
+
+    _api_info = create_api_info("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 
 
 class RewrittenProbe(msgspec.Struct, frozen=True):
@@ -124,6 +134,14 @@ class ClusterService(msgspec.Struct, frozen=True):
         )
 
 
+class Slice(msgspec.Struct, frozen=True):
+    """Pods that somebody put behind a Service by hand."""
+
+    namespace: str
+    service: str
+    pods: tuple[str, ...]
+
+
 def pod_of(item: Object) -> Pod:
     """What matters of a pod."""
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
@@ -175,6 +193,15 @@ def cluster_service_of(item: Object) -> ClusterService | None:
             for port in spec.get("ports") or ()
         ),
     )
+
+
+def slice_of(item: Object) -> Slice | None:
+    """What matters of an EndpointSlice; None for one of no Service or without pods."""
+    metadata = item["metadata"]
+    service = (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL, "")
+    targets = (endpoint.get("targetRef") or {} for endpoint in item.get("endpoints") or ())
+    pods = tuple(sorted({target["name"] for target in targets if target.get("kind") == "Pod"}))
+    return Slice(metadata.get("namespace", ""), service, pods) if service and pods else None
 
 
 def _original_pod(text: str) -> Object | None:

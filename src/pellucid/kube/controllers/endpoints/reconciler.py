@@ -7,7 +7,7 @@ catalog really holds is read when the controller starts, after the server was aw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
 import structlog
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from pellucid.kube.controllers.endpoints.catalog import (
     NODE_META,
+    NODE_SUFFIX,
     Held,
     InstanceKey,
     PodKey,
@@ -24,7 +25,7 @@ from pellucid.kube.controllers.endpoints.catalog import (
     registration_body,
     registrations_of_node,
 )
-from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod
+from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod, Slice
 from pellucid.kube.controllers.endpoints.registration import Problem, readiness, registrations
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.kube.controllers.informer import Copy
@@ -33,6 +34,8 @@ from pellucid.model.pods import POD_UID
 
 BY_LABEL = "label"
 BY_SELECTOR = "selector"
+BY_POD = "pod"
+BY_SERVICE = "service"
 
 log = structlog.get_logger("pellucid.kube.endpoints")
 
@@ -47,6 +50,16 @@ def services_by_selector() -> Copy[ClusterService]:
     return Copy({BY_SELECTOR: lambda service: ((service.namespace, *pair) for pair in service.selector[:1])})
 
 
+def slices_by_pod() -> Copy[Slice]:
+    """A copy of EndpointSlices that finds them by namespace and pod, and by namespace and Service."""
+    return Copy(
+        {
+            BY_POD: lambda one: ((one.namespace, pod) for pod in one.pods),
+            BY_SERVICE: lambda one: ((one.namespace, one.service),),
+        }
+    )
+
+
 class Reconciler:
     """Looks at pods. tell(pod, problem): called with what keeps a pod out, or with None once it is in."""
 
@@ -56,6 +69,7 @@ class Reconciler:
         settings: ControllerSettings,
         pods: Copy[Pod],
         services: Copy[ClusterService],
+        slices: Copy[Slice],
         *,
         clock: Callable[[], float],
         look_again: Callable[[PodKey, float], object],
@@ -66,6 +80,7 @@ class Reconciler:
         self._settings = settings
         self._pods = pods
         self._services = services
+        self._slices = slices
         self._clock = clock
         self._look_again = look_again
         self._tell = tell
@@ -78,10 +93,11 @@ class Reconciler:
         """True if the catalog has this very pod."""
         return bool(self._held_of(pod))
 
-    def pods_selected_by(self, service: ClusterService) -> tuple[PodKey, ...]:
+    def pods_behind(self, service: ClusterService) -> tuple[PodKey, ...]:
         """The pods behind a Service."""
         if not service.selector:
-            return ()
+            of_service = self._slices.under(BY_SERVICE, (service.namespace, service.name))
+            return tuple((one.namespace, pod) for one in of_service for pod in one.pods)
         candidates = self._pods.under(BY_LABEL, (service.namespace, *service.selector[0]))
         return tuple(pod.key for pod in candidates if service.selects(pod))
 
@@ -96,16 +112,22 @@ class Reconciler:
     async def read_catalog(self) -> tuple[PodKey, ...]:
         """Learn what the catalog holds. Returns every pod to look at, the oldest first.
 
+        A stand-in that nothing is registered on, of a node that has no pods of ours, goes.
+
         Raises ServerUnavailable and ServerRefused.
         """
         label, value = next(iter(NODE_META.items()))
         nodes = await self._server.get("/v1/catalog/nodes", {"node-meta": f"{label}:{value}"})
+        in_use = {pod.node + NODE_SUFFIX for key in self._pods if (pod := self._pods.get(key))}
         found: list[Registration] = []
         for node in nodes:
             name = quote(node["Node"], safe="")
-            shown = await self._server.get(f"/v1/catalog/node-services/{name}")
+            services = (await self._server.get(f"/v1/catalog/node-services/{name}"))["Services"]
+            if not services and node["Node"] not in in_use:
+                await self._server.put("/v1/catalog/deregister", {"Node": node["Node"]})
+                continue
             checks = await self._server.get(f"/v1/health/node/{name}")
-            found += registrations_of_node(node, shown["Services"] or (), checks)
+            found += registrations_of_node(node, services or (), checks)
         self._held.replace_all(found)
         self.knows_catalog = True
         pods = sorted((pod for key in self._pods if (pod := self._pods.get(key))), key=_by_age)
@@ -124,7 +146,7 @@ class Reconciler:
         match self._desired(pod):
             case Problem() as problem:
                 self._tell(pod, problem)
-                await self._write(self._kept(pod), held)
+                await self._write(self._kept(pod, problem), held)
             case desired:
                 await self._write(desired, held)
                 if desired:
@@ -147,14 +169,20 @@ class Reconciler:
         return left > 0
 
     def _alone(self, pod: Pod) -> tuple[Registration, ...] | Problem:
-        services = tuple(
-            service
-            for label in pod.labels.items()
-            for service in self._services.under(BY_SELECTOR, (pod.namespace, *label))
-            if service.selects(pod)
-        )
         held = next(iter(self._held_of(pod)), None)
+        services = tuple(self._services_in_front_of(pod))
         return registrations(pod, services, self._settings, _mesh_service(held) if held else "")
+
+    def _services_in_front_of(self, pod: Pod) -> Iterator[ClusterService]:
+        for label in pod.labels.items():
+            for service in self._services.under(BY_SELECTOR, (pod.namespace, *label)):
+                if service.selects(pod):
+                    yield service
+        by_hand = {one.service for one in self._slices.under(BY_POD, pod.key)}
+        for name in sorted(by_hand):
+            service_by_hand = self._services.get((pod.namespace, name))
+            if service_by_hand is not None and not service_by_hand.selector:
+                yield service_by_hand
 
     def _among_others(
         self, pod: Pod, result: tuple[Registration, ...] | Problem
@@ -171,12 +199,17 @@ class Reconciler:
             "ServiceNameConflict",
             f'the mesh service "{name}" is made of pods in namespace "{holder}" already; give this pod '
             "another name with the annotation consul.hashicorp.com/connect-service",
+            lost_service=name,
         )
 
-    def _kept(self, pod: Pod) -> tuple[Registration, ...]:
+    def _kept(self, pod: Pod, problem: Problem) -> tuple[Registration, ...]:
         """What is registered of a pod that could not be registered anew, with its present readiness."""
         status, output = readiness(pod)
-        return tuple(replace(held, status=status, output=output) for held in self._held_of(pod))
+        return tuple(
+            replace(held, status=status, output=output)
+            for held in self._held_of(pod)
+            if _mesh_service(held) != problem.lost_service
+        )
 
     def _held_of(self, pod: Pod) -> tuple[Registration, ...]:
         held = self._held.of_pod(pod.key)

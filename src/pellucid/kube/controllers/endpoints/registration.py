@@ -71,6 +71,8 @@ class Problem(msgspec.Struct, frozen=True):
 
     reason: str
     message: str
+    lost_service: str = ""
+    """The mesh service that the pod cannot be an instance of, where that is the problem."""
 
 
 def registrations(
@@ -82,6 +84,13 @@ def registrations(
     """
     if not pod.ip or not pod.node or pod.is_finished:
         return ()
+    asked = pod.annotations.get(KUBERNETES_SERVICE, "").strip()
+    if asked and asked not in (service.name for service in services):
+        return Problem(
+            "NoSuchService",
+            f'{KUBERNETES_SERVICE} names "{asked}", but no Service of that name has this pod behind it: '
+            "make it select the pod, or take the annotation away",
+        )
     chosen = chosen_service(pod, services, registered_as)
     name = mesh_name(pod, chosen, registered_as)
     if not name:
