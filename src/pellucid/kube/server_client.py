@@ -88,6 +88,10 @@ class ServerClient:
         """The decoded JSON answer. Raises ServerUnavailable and ServerRefused, as all of these do."""
         return await self._ask("GET", path, query)
 
+    async def get_once(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """As `get`, in one attempt: for whoever wants to notice that the server went away."""
+        return await self._attempt("GET", path, query, None)
+
     async def get_if_found(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """As `get`, and None for a 404."""
         try:

@@ -41,14 +41,23 @@ class MeshCatalog:
         answer = await self._agent.client.put("/v1/catalog/register", json=body)
         assert answer.status_code == 200, answer.text
 
+    async def forget(self, node: str) -> None:
+        """Remove a node with everything on it, behind the controller's back."""
+        answer = await self._agent.client.put("/v1/catalog/deregister", json={"Node": node})
+        assert answer.status_code == 200, answer.text
+
     def nodes(self) -> set[str]:
         """The stand-ins."""
         rows = self._agent.log.head.all(NODES)
         return {row.value.name for row in rows if row.value.name.endswith("-virtual")}
 
     @property
+    def port(self) -> int:
+        return self._agent.port
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._agent.port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def services(self) -> dict[str, Service]:
         """The instances by their ids."""

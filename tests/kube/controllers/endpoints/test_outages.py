@@ -71,6 +71,23 @@ async def test_what_happens_while_the_server_is_away_is_made_up_for(
     await until(lambda: instances(agent) == kept, f"{kept}")
 
 
+async def test_a_server_that_comes_back_empty_at_once_is_filled_again(
+    cluster: Cluster, catalog: MeshCatalog
+) -> None:
+    await cluster.pod("web-1", annotations={"connect-service": "web"})
+    async with gate_to(catalog.port) as gate:
+        settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{gate.port}"))
+        controller = Controller(cluster.client, settings)
+        controller.start()
+        await catalog.until_statuses(web_1_web="critical")
+        await catalog.forget("n1-virtual")
+        assert catalog.services() == {}
+        gate.shut()
+        await gate.open()
+        await catalog.until_statuses(web_1_web="critical")
+        await controller.stop()
+
+
 async def test_while_the_api_server_is_away_nothing_is_deregistered_and_then_all_is_made_up_for(
     cluster: Cluster, catalog: MeshCatalog
 ) -> None:

@@ -46,6 +46,10 @@ from pellucid.kube.server_client import ServerClient, ServerRefused, ServerUnava
 COMPONENT = "consul-connect-injector"
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 2.0
+QUESTION_S = 5
+"""How long the server is to keep a question that only serves to notice its absence."""
+NEVER = 2**62
+"""An index that the server does not reach."""
 
 SERVER_UNAVAILABLE = "ConsulServerUnavailable"
 SERVER_REFUSED = "ConsulServerRefused"
@@ -121,7 +125,7 @@ class EndpointsController:
     def parts(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What is to run until it is cancelled."""
         followed = (informer.run() for informer in (self._pods, self._services, self._slices))
-        return *followed, self._events.run(), self._compare(), self._work()
+        return *followed, self._events.run(), self._compare(), self._follow_server(), self._work()
 
     def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
         if before is not None and (after is None or after.uid != before.uid):
@@ -148,6 +152,22 @@ class EndpointsController:
         while True:
             await self._sleep(self._settings.full_comparison_s)
             self._queue.add(EVERYTHING)
+
+    async def _follow_server(self) -> None:
+        """Notice when the server was away, however shortly: another may be there now, with less in it.
+
+        A question that is answered only after a while breaks off with the server that was asked.
+        """
+        question = {"index": str(NEVER), "wait": f"{QUESTION_S}s"}
+        while True:
+            try:
+                await self._server.get_once("/v1/catalog/nodes", question)
+            except ServerUnavailable:
+                self._reconciler.distrust_catalog()
+                self._queue.add(EVERYTHING)
+                await self._sleep(LONGEST_PAUSE_S)
+            except ServerRefused:
+                await self._sleep(QUESTION_S)
 
     async def _work(self) -> None:
         # Before the lists are whole, what is not seen may yet be there.
