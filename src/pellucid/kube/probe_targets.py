@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 
 PREFIX = "/probes"
+WITHDRAWN_PATH = "/withdrawn"
+"""Answers once proxies have had time to hear that the pod goes."""
 SCHEMES = ("tcp", "http", "https")
 _HIGHEST_PORT = 65_535
 

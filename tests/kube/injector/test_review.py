@@ -64,6 +64,7 @@ def test_a_pod_that_gets_a_sidecar_is_allowed_with_a_patch() -> None:
         "/metadata/labels",
         "/spec/volumes",
         "/spec/initContainers",
+        "/spec/containers",
     }
     assert "warnings" not in response
 

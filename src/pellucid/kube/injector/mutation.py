@@ -51,6 +51,7 @@ from pellucid.kube.injector.settings import (
     InjectorSettings,
 )
 from pellucid.kube.injector.user_volumes import user_volumes
+from pellucid.kube.injector.withdrawal import can_be_withdrawn, withdrawn_first
 from pellucid.kube.pods import (
     Object,
     containers_of,
@@ -197,6 +198,8 @@ def _spec(spec: Object, wishes: _Wishes, settings: InjectorSettings) -> dict[str
         [by_name.get(each["name"], each) for each in told[field]]
         for field in ("containers", "initContainers")
     )
+    if can_be_withdrawn(wishes.lifecycle, wishes.redirection):
+        containers = [withdrawn_first(each) for each in containers]
     ours = sidecar(
         wishes.annotations,
         wishes.redirection,

@@ -35,13 +35,14 @@ from pellucid.dataplane.namespace.listening import is_listening
 from pellucid.dataplane.redirect_settings import DEFAULT_INBOUND_PORT
 from pellucid.kube.pod.application import application_is_there
 from pellucid.kube.pod.bootstrap import bootstrap_settings
-from pellucid.kube.pod.departure import depart
+from pellucid.kube.pod.departure import WITHDRAWN_SECONDS, depart
 from pellucid.kube.pod.login import Registration, logged_in
 from pellucid.kube.pod.merged_metrics import merged
 from pellucid.kube.pod.probing import probed
 from pellucid.kube.pod.settings import SidecarSettings
 from pellucid.kube.pod.status_server import Answer, Page, serve
 from pellucid.kube.pod.stream_watch import credential_is_lost
+from pellucid.kube.probe_targets import WITHDRAWN_PATH
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +140,12 @@ class Sidecar:
         return application_is_there(lambda: (os.getpid(), self._envoy_process or os.getpid()))
 
     async def _serve_status(self) -> tuple[asyncio.Server, ...]:
-        pages: dict[str, Page] = {"/ready": self._ready, "/healthz": self._alive, "/metrics": self._metrics}
+        pages: dict[str, Page] = {
+            "/ready": self._ready,
+            "/healthz": self._alive,
+            "/metrics": self._metrics,
+            WITHDRAWN_PATH: self._withdrawn,
+        }
         probes: dict[str, Page] = {each.asked_at: partial(probed, each) for each in self._settings.probes}
         status = await serve("", self._settings.status_port, pages | probes)
         if not self._settings.metrics.merged_port:
@@ -155,6 +161,11 @@ class Sidecar:
         if not await self._admin.is_ready():
             return Answer(503, "Envoy does not say that it is ready\n")
         return Answer(200, "ready\n")
+
+    async def _withdrawn(self) -> Answer:
+        """For the application's `preStop` hook: the pod is on its way out, and its callers learn that now."""
+        await asyncio.sleep(WITHDRAWN_SECONDS)
+        return Answer(200, "withdrawn\n")
 
     async def _alive(self) -> Answer:
         return Answer(200, "alive\n")
