@@ -43,7 +43,7 @@ async def test_a_field_of_another_is_taken_only_by_force(resources: Resources) -
     with pytest.raises(ApiError) as refusal:
         await apply(resources, "two", {"a": "2"})
     assert refusal.value.code == 409
-    assert refusal.value.message == 'Apply failed with 1 conflict: conflict with "one" using v1: .data.a'
+    assert refusal.value.message == 'Apply failed with 1 conflict: conflict with "one": .data.a'
     assert await apply(resources, "two", {"a": "2"}, force=True) == {"a": "2"}
     with pytest.raises(ApiError, match='conflict with "two"'):
         await apply(resources, "one", {"a": "1"})

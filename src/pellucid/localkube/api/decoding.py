@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pellucid.localkube.api.status import ApiError, bad_request
@@ -21,6 +22,21 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _GO_TYPES = {"string": "string", "boolean": "bool", "integer": "int32", "number": "float64"}
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """Collects the paths of unknown fields; typed: whether a value of the wrong type ends the reading.
+
+    Custom objects are read whatever their types: their schema has its own say about those later.
+    """
+
+    typed: bool
+    unknown: list[str] = field(default_factory=list)
+
+    def wrong(self, told: str, path: str, owner: str, node: Schema) -> None:
+        if self.typed or path.startswith("metadata."):
+            raise WrongType(_unmarshal(told, path, owner, node))
+
+
 class WrongType(Exception):
     """A value that cannot be what its field is."""
 
@@ -30,13 +46,13 @@ def decoded(resource: Resource, given: Object, schema: Schema) -> tuple[Object, 
 
     Raises ApiError 400 when a value has the wrong JSON type.
     """
-    unknown: list[str] = []
+    reading = _Reading(typed=not resource.custom)
     try:
-        kept = _kept(given, schema, "", resource.kind, unknown)
+        kept = _kept(given, schema, "", resource.kind, reading)
     except WrongType as wrong:
         raise bad_request(f"{_cannot(resource)}: {wrong}") from None
     kept["apiVersion"], kept["kind"] = resource.api_version, resource.kind
-    return kept, tuple(unknown)
+    return kept, tuple(reading.unknown)
 
 
 def strict_error(resource: Resource, problems: tuple[str, ...]) -> ApiError:
@@ -48,19 +64,20 @@ def _cannot(resource: Resource) -> str:
     return f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
 
 
-def _kept(value: Any, schema: Schema, path: str, owner: str, unknown: list[str]) -> Any:
+def _kept(value: Any, schema: Schema, path: str, owner: str, reading: _Reading) -> Any:
     node = schemas.resolved(schema)
     if isinstance(value, dict):
-        return _kept_map(value, schema, node, path, owner, unknown)
+        return _kept_map(value, schema, node, path, owner, reading)
     if isinstance(value, list):
         if "array" not in schemas.types(node) and schemas.types(node):
-            raise WrongType(_unmarshal("array", path, owner, node))
+            reading.wrong("array", path, owner, node)
+            return value
         element = schemas.items(node)
-        return [_kept(one, element, f"{path}[{place}]", owner, unknown) for place, one in enumerate(value)]
-    _check_scalar(value, node, path, owner)
+        return [_kept(one, element, f"{path}[{place}]", owner, reading) for place, one in enumerate(value)]
+    _check_scalar(value, node, path, owner, reading)
     if node.get("x-kubernetes-quantity") and value is not None:
         return _amount(value)
-    if node.get("format") == "byte" and isinstance(value, str):
+    if reading.typed and node.get("format") == "byte" and isinstance(value, str):
         _check_base64(value)
     return value
 
@@ -86,11 +103,12 @@ def _check_base64(text: str) -> None:
 
 
 def _kept_map(
-    value: Mapping[str, Any], schema: Schema, node: Schema, path: str, owner: str, unknown: list[str]
+    value: Mapping[str, Any], schema: Schema, node: Schema, path: str, owner: str, reading: _Reading
 ) -> Object:
     stated = schemas.types(node)
     if (stated and "object" not in stated) or "x-kubernetes-int-or-string" in node:
-        raise WrongType(_unmarshal("object", path, owner, node))
+        reading.wrong("object", path, owner, node)
+        return dict(value)
     if schemas.is_free_form(node) and not node.get("x-kubernetes-embedded-resource"):
         return dict(value)
     if "$ref" in schema:
@@ -100,15 +118,15 @@ def _kept_map(
         place = f"{path}.{name}" if path else name
         found = schemas.field(node, name)
         if found is None:
-            unknown.append(place)
+            reading.unknown.append(place)
         elif one is not None:
-            kept[name] = _kept(one, found, place, owner, unknown)
+            kept[name] = _kept(one, found, place, owner, reading)
         elif schemas.resolved(found).get("nullable") or found is schemas.ANY:
             kept[name] = None
     return kept
 
 
-def _check_scalar(value: Any, node: Schema, path: str, owner: str) -> None:
+def _check_scalar(value: Any, node: Schema, path: str, owner: str, reading: _Reading) -> None:
     stated = schemas.types(node)
     if node.get("x-kubernetes-int-or-string"):
         stated = ("integer", "string")
@@ -126,7 +144,7 @@ def _check_scalar(value: Any, node: Schema, path: str, owner: str) -> None:
         case _:
             fits, told = "string" in stated, "string"
     if not fits:
-        raise WrongType(_unmarshal(told, path, owner, node))
+        reading.wrong(told, path, owner, node)
 
 
 def _unmarshal(told: str, path: str, owner: str, node: Schema) -> str:

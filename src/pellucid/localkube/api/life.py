@@ -74,7 +74,7 @@ def _first_status(resource: Resource, value: Object, source: Source) -> None:
         case CRON_JOBS.stored:
             value["status"] = {}
         case CUSTOM_RESOURCE_DEFINITIONS.stored:
-            value["status"] = _established(value.get("spec") or {}, source.timestamp())
+            value["status"] = {}
         case ("", "services"):
             value["status"] = {"loadBalancer": {}}
         case _:
@@ -100,26 +100,6 @@ def _select_own_pods(job: Object) -> None:
         labels[f"{prefix}controller-uid"] = uid
         labels[f"{prefix}job-name"] = name
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-
-
-def _established(spec: Object, now: str) -> Object:
-    def condition(kind: str, reason: str, message: str) -> Object:
-        return {
-            "type": kind,
-            "status": "True",
-            "lastTransitionTime": now,
-            "reason": reason,
-            "message": message,
-        }
-
-    return {
-        "conditions": [
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ],
-        "acceptedNames": spec.get("names") or {},
-        "storedVersions": [one["name"] for one in spec.get("versions") or () if one.get("storage")],
-    }
 
 
 def changed(resource: Resource, old: Object, new: Object, subresource: str) -> Object:
@@ -149,19 +129,10 @@ def changed(resource: Resource, old: Object, new: Object, subresource: str) -> O
         result["spec"] = old.get("spec", {})
     if resource.stored == SECRETS.stored:
         _encode_secret(result)
-    if resource.stored == CUSTOM_RESOURCE_DEFINITIONS.stored:
-        result["status"] = _renewed(old.get("status") or {}, result.get("spec") or {})
     if resource.generation:
         grown = _intent(old) != _intent(result)
         meta["generation"] = old["metadata"].get("generation", 1) + (1 if grown else 0)
     return result
-
-
-def _renewed(status: Object, spec: Object) -> Object:
-    storage = [one["name"] for one in spec.get("versions") or () if one.get("storage")]
-    kept = status.get("storedVersions") or []
-    stored_versions = [*kept, *(name for name in storage if name not in kept)]
-    return {**status, "acceptedNames": spec.get("names") or {}, "storedVersions": stored_versions}
 
 
 def _intent(value: Object) -> Object:

@@ -220,7 +220,7 @@ def applied(
         if path in live and live[path] not in (value, filled.get(path, value))
     )
     if not force:
-        _refuse_conflicts(contested, owned, manager, old["apiVersion"])
+        _refuse_conflicts(contested, owned, manager, old)
     given_up = owned.get(manager, frozenset()) - wanted.keys()
     others = {one: paths - contested for one, paths in owned.items() if one != manager}
     unwanted = [path for path in given_up if not any(path in paths for paths in others.values())]
@@ -231,7 +231,7 @@ def applied(
 
 
 def _refuse_conflicts(
-    contested: frozenset[Path], owned: Mapping[Manager, frozenset[Path]], manager: Manager, api_version: str
+    contested: frozenset[Path], owned: Mapping[Manager, frozenset[Path]], manager: Manager, old: Object
 ) -> None:
     clashes = [
         (one, path)
@@ -243,9 +243,18 @@ def _refuse_conflicts(
     if not clashes:
         return
 
+    written = {
+        Manager(entry["manager"], entry["operation"], entry.get("subresource", "")): entry
+        for entry in old["metadata"].get("managedFields") or ()
+    }
+
     def told(one: Manager) -> str:
         through = f' with subresource "{one.subresource}"' if one.subresource else ""
-        return f'"{one.name}"{through} using {api_version}'
+        if one.operation == "Apply":
+            return f'"{one.name}"{through}'
+        entry = written[one]
+        when = f" at {entry['time']}" if entry.get("time") else ""
+        return f'"{one.name}"{through} using {entry.get("apiVersion", old["apiVersion"])}{when}'
 
     if len(clashes) == 1:
         one, path = clashes[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from pellucid.localkube.api import life, managed_fields, patches, rules
 from pellucid.localkube.api.admission import Admission, EverythingAdmitted, Review, WriteOptions
 from pellucid.localkube.api.decoding import decoded, strict_error
+from pellucid.localkube.api.definition_status import with_status
 from pellucid.localkube.api.managed_fields import Manager
 from pellucid.localkube.api.objects import OBJECTS, Object, Row, Source, key_of, row_of, shown
 from pellucid.localkube.api.pages import (
@@ -29,6 +30,7 @@ from pellucid.localkube.api.pages import (
     version_too_old,
 )
 from pellucid.localkube.api.pod_admission import admit_pod, without_native_sidecars
+from pellucid.localkube.api.rules import custom
 from pellucid.localkube.api.selectors import object_test
 from pellucid.localkube.api.service_addresses import allocated, retyped
 from pellucid.localkube.api.status import (
@@ -45,7 +47,7 @@ from pellucid.localkube.api.status import (
     unsupported_media_type,
 )
 from pellucid.localkube.api.watches import Event, Watches
-from pellucid.localkube.types.custom import custom_breaches, with_custom_defaults
+from pellucid.localkube.types.custom import with_custom_defaults
 from pellucid.localkube.types.defaults import with_defaults
 from pellucid.localkube.types.kinds import (
     BUILT_IN,
@@ -97,6 +99,7 @@ class Resources:
         self._source = source or Source()
         self._watches = Watches(log)
         self._moments = Snapshots(time.monotonic)
+        self._custom_schemas: dict[tuple[str, str, str], tuple[Object, Schema]] = {}
         self.admission: Admission = EverythingAdmitted()
 
     def close(self) -> None:
@@ -139,7 +142,11 @@ class Resources:
         definition = self._definition(resource.group, resource.plural)
         if definition is None:
             raise not_found(resource, "")
-        return custom_schema(definition, resource.version)
+        key = (resource.group, resource.plural, resource.version)
+        kept = self._custom_schemas.get(key)
+        if kept is None or kept[0] is not definition:
+            kept = self._custom_schemas[key] = (definition, custom_schema(definition, resource.version))
+        return kept[1]
 
     def definition(self, resource: Resource) -> Object | None:
         """The CustomResourceDefinition of a custom resource."""
@@ -647,7 +654,7 @@ class Resources:
         if not subresource:
             causes += rules.breaches(resource, value, schema, old)
         if resource.custom:
-            causes += [Cause(*found) for found in custom_breaches(value, schema)]
+            causes += custom.breaches(value, old, schema)
         if causes:
             raise invalid(resource, value["metadata"].get("name", ""), causes)
 
@@ -657,23 +664,26 @@ class Resources:
         """Commit an object. What depends on the others is decided here, where nothing can come between."""
         if resource.stored == SERVICES.stored:
             value = self._with_addresses(value, stored)
+        elif resource.stored == CUSTOM_RESOURCE_DEFINITIONS.stored:
+            value = with_status(value, self._others(resource, value), self._source.timestamp())
         meta = {**value["metadata"], "resourceVersion": str(self._log.head.revision + 1)}
         value = {**value, "metadata": meta}
         await self._commit([Put(OBJECTS, row_of(resource, value))], stored, options)
         return value
 
     def _with_addresses(self, service: Object, stored: Stored[Row] | None) -> Object:
-        own = (service["metadata"]["namespace"], service["metadata"]["name"])
-        others = (
-            row.value.value
-            for row in self._log.head.rows(OBJECTS, "resource", SERVICES.stored)
-            if (row.value.namespace, row.value.name) != own
-        )
         old = None if stored is None else stored.value.value
-        placed, problems = allocated(service, others, old)
+        placed, problems = allocated(service, self._others(SERVICES, service), old)
         if problems:
-            raise invalid(SERVICES, own[1], problems)
+            raise invalid(SERVICES, service["metadata"]["name"], problems)
         return placed
+
+    def _others(self, resource: Resource, value: Object) -> Iterator[Object]:
+        """Every other object of the kind, as of the last accepted commit."""
+        key = key_of(resource, value["metadata"].get("namespace", ""), value["metadata"]["name"])
+        for row in self._log.head.rows(OBJECTS, "resource", resource.stored):
+            if OBJECTS.key(row.value) != key:
+                yield row.value.value
 
     async def _commit(self, changes: Changes, stored: Stored[Row] | None, options: WriteOptions) -> None:
         """Commit on condition that the first change's row is as it was read. Raises Conflict."""

@@ -371,7 +371,10 @@ def resource_of_kind(api_version: str, kind: str) -> Resource | None:
 
 
 def custom_resources(definition: Mapping[str, Any]) -> tuple[Resource, ...]:
-    """The resources a CustomResourceDefinition serves, one per served version."""
+    """The resources a CustomResourceDefinition serves once it is established, one per served version."""
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    if not any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
+        return ()
     spec = definition["spec"]
     names = spec["names"]
     served = [version for version in spec["versions"] if version.get("served")]
