@@ -38,18 +38,26 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class LeaderElection:
-    """Runs work while we lead."""
+    """Runs work while we lead. clock: seconds that only go up, of the running loop by default."""
 
-    def __init__(self, client: AsyncClient, candidate: Candidate) -> None:
-        self._client, self._candidate = client, candidate
+    def __init__(
+        self,
+        client: AsyncClient,
+        candidate: Candidate,
+        *,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
+    ) -> None:
+        self._client, self._candidate, self._sleep = client, candidate, sleep
+        self._now = clock or asyncio.get_running_loop().time
         self._seen: tuple[str, datetime | None] = ("", None)
         self._seen_at = float("-inf")
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Wait until we lead, work, and begin again when we do not any more; until cancelled."""
         while True:
-            while not await self._tried():  # noqa: ASYNC110 - others change the lease, not we
-                await asyncio.sleep(RETRY_S)
+            while not await self._tried():
+                await self._sleep(RETRY_S)
             log.info("leading", lease=self._candidate.lease)
             working = asyncio.create_task(work())
             try:
@@ -59,7 +67,7 @@ class LeaderElection:
                 await asyncio.gather(working, return_exceptions=True)
             if working.done() and not working.cancelled() and working.exception():
                 log.error("the work of the leader failed", exc_info=working.exception())
-                await asyncio.sleep(RETRY_S)
+                await self._sleep(RETRY_S)
 
     async def release(self) -> None:
         """Let the next one lead at once."""
@@ -73,30 +81,38 @@ class LeaderElection:
             log.warning("the lease was not released", reason=str(problem))
 
     async def _held(self, working: asyncio.Task[None]) -> None:
-        """Renew until that fails for too long, or the work ends."""
+        """Renew until another has the lease, that fails for too long, or the work ends."""
         renewed_at = self._now()
         while not working.done():
-            await asyncio.wait((working,), timeout=RETRY_S)
+            await self._pause(working)
             # The lease counts from before it is written, whenever the answer arrives.
             asked_at = self._now()
-            if await self._tried():
+            held = await self._tried()
+            if held:
                 renewed_at = asked_at
-            elif self._now() - renewed_at > RENEW_WITHIN_S - ANSWER_WITHIN_S:
+            elif held is False or self._now() - renewed_at > RENEW_WITHIN_S - ANSWER_WITHIN_S:
                 log.warning("not leading any more", lease=self._candidate.lease)
                 return
 
-    async def _tried(self) -> bool:
-        """Take or renew the lease; False if another has it, or nobody can say."""
+    async def _pause(self, working: asyncio.Task[None]) -> None:
+        pausing = asyncio.create_task(self._sleep(RETRY_S))
+        try:
+            await asyncio.wait((working, pausing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pausing.cancel()
+
+    async def _tried(self) -> bool | None:
+        """Take or renew the lease; False if another has it, None if nobody can say."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await self._acquired()
         except ApiError as error:
-            # A conflict is somebody who was quicker.
+            # A conflict is somebody who was quicker; the next look says who.
             if error.status.code != 409:
                 log.warning("the lease cannot be had", reason=str(error))
         except Exception as problem:
             log.warning("the lease cannot be had", reason=str(problem) or type(problem).__name__)
-        return False
+        return None
 
     async def _acquired(self) -> bool:
         now = datetime.now(UTC)
@@ -141,6 +157,3 @@ class LeaderElection:
                 renewTime=now,
             ),
         )
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()

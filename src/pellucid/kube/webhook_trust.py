@@ -74,6 +74,8 @@ class WebhookTrust:
         self.ready = asyncio.Event()
         self._shown: tuple[Authority, datetime] | None = None
         """Whose certificate is shown, and since when."""
+        self._published = ""
+        """What the configuration held after our last look."""
         self._problem = ""
 
     async def run(self) -> None:
@@ -92,8 +94,10 @@ class WebhookTrust:
     async def put_right(self) -> None:
         """Look once at all that has to be right. Raises what the client raises."""
         authority = await self._shared_authority()
-        was_right = await self._publish(authority)
-        if self._is_shown(authority) or (self._shown_is_trusted_by(authority) and not was_right):
+        await self._publish(authority)
+        is_known, self._published = self._published == authority.bundle, authority.bundle
+        # The API server needs a moment to notice; the next look is soon enough.
+        if self._is_shown(authority) or (self._shown_is_trusted_by(authority) and not is_known):
             return
         self._show(authority)
         self.ready.set()
@@ -147,8 +151,8 @@ class WebhookTrust:
             return _authority_in(await self._client.get(Secret, name, namespace=namespace))
         return usable
 
-    async def _publish(self, authority: Authority) -> bool:
-        """Write the authority into the webhook configuration; True if it was there already."""
+    async def _publish(self, authority: Authority) -> None:
+        """Write the authority into the webhook configuration, if something else is there."""
         name = self._objects.configuration
         found = await self._client.get(MutatingWebhookConfiguration, name)
         wanted = base64.b64encode(authority.bundle.encode()).decode()
@@ -162,7 +166,6 @@ class WebhookTrust:
                 MutatingWebhookConfiguration, name, operations, patch_type=PatchType.JSON
             )
             log.info("published the webhook's authority", configuration=name)
-        return not operations
 
     def _tell(self, problem: str) -> None:
         """Once for as long as it lasts."""
