@@ -8,6 +8,8 @@ from pellucid.derive.instances import (
     Endpoint,
     direct_addresses,
     endpoints,
+    further_endpoints,
+    further_ports,
     mesh_services,
     typical_services,
     virtual_addresses,
@@ -106,6 +108,27 @@ def test_a_tagged_address_stands_for_the_service_on_its_port_and_an_allocated_on
     world.commit(sidecar("db", tagged_addresses=tagged), Put(VIRTUAL_ADDRESSES, VirtualAddress("db", 1)))
     found = [(address.ip, address.port) for address in world.ask(virtual_addresses, "db")]
     assert found == [("10.96.0.7", 80), ("10.96.0.7", 8080), ("240.0.0.1", 0), ("fd70:656c:6c75::1", 0)]
+
+
+def test_a_tagged_address_may_lead_to_a_further_port_of_the_workloads_that_have_it(
+    world: MeshWorld,
+) -> None:
+    tagged = {"virtual": ServiceAddress("10.96.0.7", 80), "virtual.90:9090": ServiceAddress("10.96.0.7", 90)}
+    world.commit(
+        sidecar("db", "1", address="10.0.0.1", tagged_addresses=tagged),
+        sidecar("db", "2", address="10.0.0.2"),
+    )
+    leads_to = {address.port: address.further for address in world.ask(virtual_addresses, "db")}
+    assert leads_to == {80: 0, 90: 9090}
+    assert world.ask(further_ports, "db") == (9090,)
+    (found,) = world.ask(further_endpoints, "db", 9090)
+    assert (found.address, found.port) == ("10.0.0.1", 9090)
+
+
+@pytest.mark.parametrize("tag", ["virtual:", "virtual:0", "virtual:x", "virtual:123456", "lan:80"])
+def test_a_tag_without_a_port_after_its_colon_is_no_virtual_address(world: MeshWorld, tag: str) -> None:
+    world.commit(sidecar("db", tagged_addresses={tag: ServiceAddress("10.96.0.7", 80)}))
+    assert ips(world) == ()
 
 
 def test_tagged_addresses_are_written_in_one_way(world: MeshWorld) -> None:

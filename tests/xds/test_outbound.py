@@ -143,8 +143,9 @@ async def namespace() -> AsyncIterator[Namespace]:
 
 
 @contextlib.asynccontextmanager
-async def _web_server(namespace: Namespace, directory: Path) -> AsyncIterator[None]:
-    command = (sys.executable, "-m", "http.server", "8080", "-p", "HTTP/1.1", "--directory", str(directory))
+async def _web_server(namespace: Namespace, directory: Path, port: int = 8080) -> AsyncIterator[None]:
+    where = (str(port), "-p", "HTTP/1.1", "--directory", str(directory))
+    command = (sys.executable, "-m", "http.server", *where)
     process = await asyncio.create_subprocess_exec(
         *namespace.inside, *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
@@ -248,6 +249,28 @@ async def test_a_tagged_address_leads_to_its_service_on_its_own_port_alone(
     assert await namespace.curl(CLUSTER_IP, 80) == OK
     mesh.tag("refused")
     await namespace.until(OK, CLUSTER_IP, 8080)
+
+
+async def test_a_further_port_of_a_workload_is_in_the_mesh_too(
+    mesh: Mesh, namespace: Namespace, tmp_path: Path
+) -> None:
+    instance, further = "10.1.0.2", {"virtual.90:9090": ServiceAddress(CLUSTER_IP, 90)}
+    await namespace.run("ip", "address", "add", f"{instance}/32", "dev", "lo")
+    inbound = ("-d", instance, "-p", "tcp", "!", "--dport", "20002", "-j", "DNAT")
+    await namespace.run(
+        "iptables", "-t", "nat", "-A", "OUTPUT", *inbound, "--to-destination", f"{instance}:20002"
+    )
+    proxy = Proxy(destination_service_name="hello", local_service_port=8080, mode="transparent")
+    mesh.register("hello", proxy=proxy, address=instance, port=20002)
+    mesh.tag("hello", virtual=ServiceAddress(CLUSTER_IP, 80), **further)
+    async with _web_server(namespace, tmp_path / "www", 9090):
+        await namespace.until(OK, CLUSTER_IP, 90)
+        mesh.intend("hello", client="deny")
+        await namespace.until(CLOSED, CLUSTER_IP, 90)
+        mesh.intend("hello", client="allow")
+        await namespace.until(OK, CLUSTER_IP, 90)
+    assert await namespace.curl(CLUSTER_IP, 90) == CLOSED
+    assert await namespace.curl(CLUSTER_IP, 80) == OK
 
 
 async def test_addresses_come_and_go_without_a_new_listener(

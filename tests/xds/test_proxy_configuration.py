@@ -289,6 +289,28 @@ def test_mesh_destinations_only_leaves_no_way_out(mesh: Mesh) -> None:
     assert "original-destination" not in names(mesh, "web", ResourceType.CLUSTER)
 
 
+# Further ports
+
+
+def test_a_further_port_has_clusters_and_listeners_on_both_sides(mesh: Mesh) -> None:
+    mesh.tag("db", **{"virtual.90:9090": ServiceAddress("10.96.0.10", 90)})
+    further = f"port-9090~{sni('db')}"
+    assert further in names(mesh, "web", ResourceType.CLUSTER)
+    assert further in names(mesh, "web", ResourceType.ENDPOINT)
+    assert chains(outbound(mesh, "web"))["10.96.0.10:90"] == "tcp_proxy"
+    assert {"local_app_9090", "allowed_sources_9090"} < names(mesh, "db", ResourceType.CLUSTER)
+    assert "allowed_sources_9090" in names(mesh, "db", ResourceType.LISTENER)
+    mesh.intend("db", web="deny")
+    assert further not in names(mesh, "web", ResourceType.CLUSTER)
+    assert chains(outbound(mesh, "web"))["10.96.0.10:90"] == "direct_response"
+
+
+def test_a_workload_that_is_not_redirected_has_its_own_port_alone(mesh: Mesh) -> None:
+    mesh.register("db", proxy=Proxy(destination_service_name="db", local_service_port=8080), number=2)
+    mesh.tag("db", **{"virtual.90:9090": ServiceAddress("10.96.0.10", 90)})
+    assert "local_app_9090" not in names(mesh, "db", ResourceType.CLUSTER)
+
+
 # What a change touches
 
 

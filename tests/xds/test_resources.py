@@ -82,6 +82,14 @@ def test_exposed_paths_are_named_by_their_letters_and_digits() -> None:
     )
 
 
+def test_a_public_listener_gains_ports_without_a_change_of_its_first_chain() -> None:
+    before, after = (
+        message_of(PublicListener("10.0.0.1", 20000, further_ports=ports)) for ports in ((), (9090,))
+    )
+    assert before.filter_chains[0] == after.filter_chains[0]
+    assert list(before.listener_filters) == list(after.listener_filters)
+
+
 def test_an_upstream_has_one_chain_whatever_its_addresses() -> None:
     captured = tuple(Captured((Dialled(address),), HELLO) for address in ("240.0.0.9", "10.0.0.1"))
     few, more = (message_of(OutboundListener(15001, captured[:count])) for count in (1, 2))

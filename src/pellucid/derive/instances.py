@@ -7,6 +7,7 @@ listener matches. They read different rows, so a health change never reaches a l
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import msgspec
@@ -22,11 +23,12 @@ from pellucid.state.mesh_tables import CHECKS, NODES, SERVICES, VIRTUAL_ADDRESSE
 MAX_WEIGHT = 128
 """Envoy and Consul accept load-balancing weights from 1 to this."""
 
-_VIRTUAL_TAG = re.compile(r"(consul-)?virtual|virtual[-.].+")
+_VIRTUAL_TAG = re.compile(r"(?:(?:consul-)?virtual|virtual[-.][^:]+)(?::(?P<further>[1-9][0-9]{0,4}))?")
 """Tagged addresses by which a whole service is dialled: its ClusterIP, or one given at registration.
 
 Further ones, such as those of other Kubernetes Services in front of the same pods, are told apart by what
-follows `virtual-` or `virtual.`.
+follows `virtual-` or `virtual.`. One that ends in `:9090` leads to that port of the workload instead of the
+service's own.
 """
 
 
@@ -40,10 +42,14 @@ class Endpoint(msgspec.Struct, frozen=True, order=True):
 
 
 class Address(msgspec.Struct, frozen=True, order=True):
-    """An address that stands for a service, on one port or (0) on any."""
+    """An address that stands for a service, on one port or (0) on any.
+
+    further: the workload's port that it leads to, 0 for the service's own.
+    """
 
     ip: str
     port: int = 0
+    further: int = 0
 
 
 @query
@@ -104,6 +110,40 @@ def endpoints(db: Db, service: str) -> tuple[Endpoint, ...]:
     return tuple(sorted(found))
 
 
+@query
+def further_endpoints(db: Db, service: str, port: int) -> tuple[Endpoint, ...]:
+    """The workloads of a service that have this further port, in order of address.
+
+    They are dialled on that port: redirection hands the connection to their sidecar, which knows the port
+    from where the connection was going.
+    """
+    found = {
+        msgspec.structs.replace(_endpoint(db, stored.value), port=port)
+        for stored in db.rows(SERVICES, "connect", service)
+        if port in further_ports_of(stored.value)
+    }
+    return tuple(sorted(found))
+
+
+@query
+def further_ports(db: Db, service: str) -> tuple[int, ...]:
+    """The ports that workloads of a service have in the mesh besides the service's own, in order."""
+    rows = db.rows(SERVICES, "connect", service)
+    return tuple(sorted({port for stored in rows for port in further_ports_of(stored.value)}))
+
+
+def further_ports_of(instance: Service) -> tuple[int, ...]:
+    """The further ports of one workload, as the registration of its sidecar says, in order."""
+    return tuple(sorted({address.further for address in _tagged(instance) if address.further}))
+
+
+def _tagged(instance: Service) -> Iterator[Address]:
+    for tag, tagged in (instance.tagged_addresses or {}).items():
+        match = _VIRTUAL_TAG.fullmatch(tag)
+        if match and _is_ip(tagged.address):
+            yield Address(str(ip_address(tagged.address)), tagged.port, int(match["further"] or 0))
+
+
 def _endpoint(db: Db, instance: Service) -> Endpoint:
     status = instance_status(db, instance.node, instance.id)
     weights = instance.weights
@@ -125,9 +165,7 @@ def virtual_addresses(db: Db, service: str) -> tuple[Address, ...]:
         number = allocated.value.number
         found |= {Address(virtual_ipv4(number)), Address(virtual_ipv6(number))}
     for stored in db.rows(SERVICES, "connect", service):
-        for tag, tagged in (stored.value.tagged_addresses or {}).items():
-            if _VIRTUAL_TAG.fullmatch(tag) and _is_ip(tagged.address):
-                found.add(Address(str(ip_address(tagged.address)), tagged.port))
+        found.update(_tagged(stored.value))
     return tuple(sorted(found))
 
 

@@ -17,7 +17,7 @@ from pellucid.derive.effective import effective_proxy
 from pellucid.derive.engine import Db, query
 from pellucid.derive.entries import mesh_destinations_only
 from pellucid.derive.identity import datacenter, trust_domain
-from pellucid.derive.instances import direct_addresses, mesh_services
+from pellucid.derive.instances import direct_addresses, further_ports, further_ports_of, mesh_services
 from pellucid.derive.intentions import callers, reachable
 from pellucid.derive.proxies import registration
 from pellucid.derive.upstreams import caller_upstream_config
@@ -50,6 +50,7 @@ from pellucid.xds.view import (
     LEAF_SECRET,
     LOCAL_APP,
     ORIGINAL_DESTINATION,
+    OWN_PORT,
     ROOTS_SECRET,
     ExposedPath,
     InnerCluster,
@@ -59,6 +60,9 @@ from pellucid.xds.view import (
     PublicRoutes,
     UpstreamListener,
     UpstreamRoutes,
+    allowed_sources_name,
+    further_cluster_name,
+    local_app_name,
     outbound_listener_name,
 )
 
@@ -79,7 +83,7 @@ def refs(db: Db, node: str, service_id: str, type_url: str) -> Refs:
         raise NotASidecarError(f"{service_id!r} on node {node!r} is not registered as a sidecar proxy")
     match type_url:
         case ResourceType.CLUSTER:
-            return Refs(_clusters(db, effective))
+            return Refs(_clusters(db, instance, effective))
         case ResourceType.ENDPOINT:
             return Refs(_endpoints(db, effective))
         case ResourceType.LISTENER:
@@ -110,13 +114,23 @@ def inferred_clusters(db: Db, reach: Reach) -> Mapping[str, Ref]:
     for service in _reachable(db, reach):
         if direct_addresses(db, service):
             found[f"passthrough~{sni(db, service)}"] = PassthroughRef(service)
+        for port in further_ports(db, service):
+            name = further_cluster_name(sni(db, service), port)
+            found[name] = UpstreamRef(service, reach.caller, reach.mesh_gateway, port)
     return found
 
 
 @query
 def inferred_endpoints(db: Db, reach: Reach) -> Mapping[str, Ref]:
     """The endpoints of the upstreams that no registration names."""
-    return {sni(db, service): EndpointsRef(sni(db, service), service) for service in _inferred(db, reach)}
+    found: dict[str, Ref] = {
+        sni(db, service): EndpointsRef(sni(db, service), service) for service in _inferred(db, reach)
+    }
+    for service in _reachable(db, reach):
+        for port in further_ports(db, service):
+            name = further_cluster_name(sni(db, service), port)
+            found[name] = EndpointsRef(name, service, port)
+    return found
 
 
 @query
@@ -178,9 +192,13 @@ def _service(effective: EffectiveProxy) -> str:
 # Clusters and endpoints
 
 
-def _clusters(db: Db, effective: EffectiveProxy) -> Mapping[str, Ref]:
+def _clusters(db: Db, instance: Service, effective: EffectiveProxy) -> Mapping[str, Ref]:
     app = _local_app(effective)
     found: dict[str, Ref] = {LOCAL_APP: app, ALLOWED_SOURCES: InnerCluster(effective.protocol)}
+    for port in _further_ports(instance, effective):
+        name = local_app_name(port)
+        found[name] = LocalApp(name, app.address, port, connect_timeout_ms=app.connect_timeout_ms)
+        found[allowed_sources_name(port)] = InnerCluster(port=port)
     for path in effective.proxy.expose.paths:
         name = _exposed_cluster(path.local_path_port, effective)
         if name != LOCAL_APP:
@@ -193,6 +211,11 @@ def _clusters(db: Db, effective: EffectiveProxy) -> Mapping[str, Ref]:
         ref = _explicit(db, upstream)
         found[ref.cluster] = ref
     return Layers(found, inferred_clusters(db, _reach(db, effective)))
+
+
+def _further_ports(instance: Service, effective: EffectiveProxy) -> tuple[int, ...]:
+    """Of a workload that is not redirected, connections to other ports do not come by the sidecar."""
+    return further_ports_of(instance) if effective.is_transparent else ()
 
 
 def _local_app(effective: EffectiveProxy) -> LocalApp:
@@ -233,8 +256,11 @@ def _own_listeners(db: Db, instance: Service, effective: EffectiveProxy) -> dict
         protocol=effective.protocol,
         envoy_listener_json=by_hand,
         rules=source_rules(access) if by_hand else None,
+        further_ports=_further_ports(instance, effective),
     )
-    found: dict[str, Ref] = {public.name: public, ALLOWED_SOURCES: AllowedSourcesRef(access)}
+    found: dict[str, Ref] = {public.name: public}
+    for number in (OWN_PORT, *public.further_ports):
+        found[allowed_sources_name(number)] = AllowedSourcesRef(access, number)
     for path in effective.proxy.expose.paths:
         exposed = ExposedPath(
             address=public.address,

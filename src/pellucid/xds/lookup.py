@@ -5,11 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from pellucid.derive import instances
 from pellucid.derive.engine import Db
 from pellucid.derive.entries import mesh_destinations_only
 from pellucid.derive.identity import datacenter, leaf, trust_bundle, trust_domain
-from pellucid.derive.instances import direct_addresses, known_services, mesh_services, virtual_addresses
+from pellucid.derive.instances import (
+    direct_addresses,
+    further_ports,
+    known_services,
+    mesh_services,
+    virtual_addresses,
+)
 from pellucid.derive.upstreams import inferred_settings
 from pellucid.model.config_entries import UpstreamConfig
 from pellucid.model.names import SpiffeServiceId, service_sni, target_id
@@ -22,6 +30,7 @@ from pellucid.xds.resources import View
 from pellucid.xds.resources.messages import is_ip
 from pellucid.xds.shared import Ref
 from pellucid.xds.view import (
+    OWN_PORT,
     AllowedSources,
     Captured,
     Certificate,
@@ -34,6 +43,7 @@ from pellucid.xds.view import (
     SourceRules,
     TrustBundle,
     UpstreamCluster,
+    further_cluster_name,
 )
 
 _UNLISTED = "unlisted"
@@ -55,7 +65,7 @@ def view_of(db: Db, ref: Ref) -> View:
         case refs.EndpointsRef():
             return _endpoints(db, ref)
         case refs.AllowedSourcesRef():
-            return allowed_sources(db, ref.access)
+            return msgspec.structs.replace(allowed_sources(db, ref.access), port=ref.port)
         case refs.OutboundListenerRef():
             return _outbound_listener(db, ref)
         case refs.LeafRef():
@@ -90,7 +100,11 @@ def upstream_protocol(db: Db, service: str, reach: refs.Reach) -> str:
 
 def _inferred_cluster(db: Db, ref: refs.UpstreamRef) -> UpstreamCluster:
     settings = inferred_settings(db, ref.service, ref.caller, ref.mesh_gateway)
-    return _cluster(db, sni(db, ref.service), ref.service, "", settings)
+    if not ref.further_port:
+        return _cluster(db, sni(db, ref.service), ref.service, "", settings)
+    cluster = _cluster(db, sni(db, ref.service), ref.service, "", settings)
+    name = further_cluster_name(cluster.sni, ref.further_port)
+    return msgspec.structs.replace(cluster, name=name, protocol=TCP)
 
 
 def _cluster(db: Db, name: str, service: str, where: str, settings: UpstreamConfig) -> UpstreamCluster:
@@ -110,7 +124,11 @@ def _passthrough(db: Db, ref: refs.PassthroughRef) -> PassthroughCluster:
 
 
 def _endpoints(db: Db, ref: refs.EndpointsRef) -> Endpoints:
-    known = instances.endpoints(db, ref.service) if ref.service else ()
+    known: tuple[instances.Endpoint, ...] = ()
+    if ref.further_port:
+        known = instances.further_endpoints(db, ref.service, ref.further_port)
+    elif ref.service:
+        known = instances.endpoints(db, ref.service)
     return Endpoints(
         ref.cluster,
         tuple(
@@ -174,8 +192,9 @@ def _captured_inferred(db: Db, reach: refs.Reach) -> Iterator[Captured]:
 
 
 def _captured(db: Db, service: str, destination: Destination) -> Iterator[Captured]:
-    if virtual := _virtual(db, service):
-        yield Captured(virtual, destination)
+    for port in (OWN_PORT, *further_ports(db, service)):
+        if virtual := _virtual(db, service, port):
+            yield Captured(virtual, _on_port(db, service, destination, port))
     if direct := _direct(db, service):
         yield Captured(direct, Destination(destination.target, f"passthrough~{sni(db, service)}"))
 
@@ -186,14 +205,26 @@ def _refused(db: Db, reach: refs.Reach) -> tuple[Dialled, ...]:
         address
         for service in mesh_services(db)
         if not reach.access.allows(service)
-        for address in (*_virtual(db, service), *_direct(db, service))
+        for port in (OWN_PORT, *further_ports(db, service))
+        for address in (*_virtual(db, service, port), *_direct(db, service))
         if number_of(address.ip) is None
     }
     return tuple(sorted(found))
 
 
-def _virtual(db: Db, service: str) -> tuple[Dialled, ...]:
-    return tuple(Dialled(address.ip, address.port) for address in virtual_addresses(db, service))
+def _on_port(db: Db, service: str, destination: Destination, port: int) -> Destination:
+    """The same service on one of its further ports; nothing is known of the protocol there."""
+    if port == OWN_PORT:
+        return destination
+    return Destination(destination.target, further_cluster_name(sni(db, service), port))
+
+
+def _virtual(db: Db, service: str, leading_to: int) -> tuple[Dialled, ...]:
+    return tuple(
+        Dialled(address.ip, address.port)
+        for address in virtual_addresses(db, service)
+        if address.further == leading_to
+    )
 
 
 def _direct(db: Db, service: str) -> tuple[Dialled, ...]:

@@ -30,11 +30,12 @@ NO_REACH = Reach(Access(otherwise=False))
 
 
 class UpstreamRef(msgspec.Struct, frozen=True):
-    """The cluster of an upstream that no registration names."""
+    """The cluster of an upstream that no registration names, or of a further port of any upstream."""
 
     service: str
     caller: UpstreamConfiguration | None
     mesh_gateway: str
+    further_port: int = 0
 
 
 class ExplicitUpstreamRef(msgspec.Struct, frozen=True):
@@ -62,12 +63,14 @@ class EndpointsRef(msgspec.Struct, frozen=True):
 
     cluster: str
     service: str
+    further_port: int = 0
 
 
 class AllowedSourcesRef(msgspec.Struct, frozen=True):
     """The inner listener of every service that lets the same callers in."""
 
     access: Access
+    port: int = 0
 
 
 class OutboundListenerRef(msgspec.Struct, frozen=True):

@@ -23,6 +23,23 @@ LEAF_SECRET = "leaf"  # noqa: S105 - a name
 ROOTS_SECRET = "roots"  # noqa: S105 - a name
 ANY_PORT = 0
 """Stands for every port."""
+OWN_PORT = 0
+"""Stands for the port of the service itself, among the further ports of a workload."""
+
+
+def allowed_sources_name(port: int) -> str:
+    """The inner listener of one of the workload's ports, and the cluster that leads to it."""
+    return f"{ALLOWED_SOURCES}_{port}" if port else ALLOWED_SOURCES
+
+
+def local_app_name(port: int) -> str:
+    """The cluster of one of the workload's ports."""
+    return f"{LOCAL_APP}_{port}" if port else LOCAL_APP
+
+
+def further_cluster_name(sni: str, port: int) -> str:
+    """The cluster of a further port of a service's workloads."""
+    return f"port-{port}~{sni}"
 
 
 class LocalApp(msgspec.Struct, frozen=True):
@@ -38,9 +55,10 @@ class LocalApp(msgspec.Struct, frozen=True):
 
 
 class InnerCluster(msgspec.Struct, frozen=True):
-    """The cluster that leads from the public listener to the inner one."""
+    """The cluster that leads from the public listener to the inner one of a port."""
 
     protocol: str = "tcp"
+    port: int = OWN_PORT
 
 
 class OriginalDestination(msgspec.Struct, frozen=True):
@@ -100,6 +118,9 @@ class PublicListener(msgspec.Struct, frozen=True):
     envoy_listener_json: str = ""
     rules: SourceRules | None = None
     """Only with `envoy_listener_json`, whose chains carry the rules themselves."""
+    further_ports: tuple[int, ...] = ()
+    """Ports of the workload that are in the mesh besides the service's own: the kernel hands over
+    connections to them."""
 
     @property
     def name(self) -> str:
@@ -127,6 +148,8 @@ class AllowedSources(msgspec.Struct, frozen=True):
     """Identities that may not have the chain of unlisted ones. Only with `unlisted`."""
     unlisted: str = ""
     """The name of the chain for identities in neither list; empty if they are refused."""
+    port: int = OWN_PORT
+    """The port of the workload that they are let in to."""
 
 
 class ExposedPath(msgspec.Struct, frozen=True):

@@ -25,12 +25,12 @@ from pellucid.xds.resources.messages import (
 )
 from pellucid.xds.resources.tls import upstream_tls
 from pellucid.xds.view import (
-    ALLOWED_SOURCES,
     ORIGINAL_DESTINATION,
     InnerCluster,
     LocalApp,
     PassthroughCluster,
     UpstreamCluster,
+    allowed_sources_name,
 )
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -56,8 +56,9 @@ def allowed_sources(view: InnerCluster) -> cluster_pb2.Cluster:
     Connections in its pool are kept apart by identity, because the identity is a hashable object that is
     shared with the upstream.
     """
-    inner = address_pb2.EnvoyInternalAddress(server_listener_name=ALLOWED_SOURCES)
-    cluster = _static(ALLOWED_SOURCES, address_pb2.Address(envoy_internal_address=inner), _CONNECT_TIMEOUT_MS)
+    name = allowed_sources_name(view.port)
+    inner = address_pb2.EnvoyInternalAddress(server_listener_name=name)
+    cluster = _static(name, address_pb2.Address(envoy_internal_address=inner), _CONNECT_TIMEOUT_MS)
     plain = base_pb2.TransportSocket(
         name="envoy.transport_sockets.raw_buffer", typed_config=packed(raw_buffer_pb2.RawBuffer())
     )

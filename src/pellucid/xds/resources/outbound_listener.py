@@ -21,15 +21,20 @@ from functools import lru_cache
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
-from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2
-from envoy.extensions.matching.common_inputs.network.v3 import network_inputs_pb2
 from envoy.extensions.matching.input_matchers.ip.v3 import ip_pb2
 from xds.type.matcher.v3 import matcher_pb2
 
 from pellucid.rules.protocol import is_http_like
 from pellucid.xds.resources import escape_hatch, filters
-from pellucid.xds.resources.matching import CHAINS_KEPT, extension, take_chain
-from pellucid.xds.resources.messages import packed, pipe_address, prefix, socket_address
+from pellucid.xds.resources.matching import (
+    BY_ADDRESS,
+    BY_PORT,
+    CHAINS_KEPT,
+    extension,
+    original_destination,
+    take_chain,
+)
+from pellucid.xds.resources.messages import pipe_address, prefix, socket_address
 from pellucid.xds.resources.public_listener import listen_on_ipv6_too
 from pellucid.xds.view import (
     ANY_PORT,
@@ -40,8 +45,6 @@ from pellucid.xds.view import (
 )
 
 _REFUSED = "refused"
-_BY_ADDRESS = extension("address", network_inputs_pb2.DestinationIPInput())
-_BY_PORT = extension("port", network_inputs_pb2.DestinationPortInput())
 
 
 def outbound_listener(view: OutboundListener) -> listener_pb2.Listener:
@@ -59,10 +62,7 @@ def outbound_listener(view: OutboundListener) -> listener_pb2.Listener:
     if not view.mesh_destinations_only:
         out = filters.tcp_proxy(f"upstream.{ORIGINAL_DESTINATION}", ORIGINAL_DESTINATION)
         listener.default_filter_chain.filters.append(out)
-    original_destination = packed(original_dst_pb2.OriginalDst())
-    listener.listener_filters.add(
-        name="envoy.filters.listener.original_dst", typed_config=original_destination
-    )
+    listener.listener_filters.append(original_destination())
     listen_on_ipv6_too(listener, "::1", view.port)
     return listener
 
@@ -121,7 +121,7 @@ def _by_destination(
     if not chosen:
         return in_pools
     matcher = matcher_pb2.Matcher()
-    matcher.matcher_tree.input.CopyFrom(_BY_ADDRESS)
+    matcher.matcher_tree.input.CopyFrom(BY_ADDRESS)
     for ip, by_port in chosen.items():
         matcher.matcher_tree.exact_match_map.map[ip].CopyFrom(_by_port(tuple(by_port.items())))
     if in_pools is not None:
@@ -134,7 +134,7 @@ def _by_port(chains: tuple[tuple[int, str], ...]) -> matcher_pb2.Matcher.OnMatch
     if chains[0][0] == ANY_PORT and len(chains) == 1:
         return take_chain(chains[0][1])
     found = matcher_pb2.Matcher.OnMatch()
-    found.matcher.matcher_tree.input.CopyFrom(_BY_PORT)
+    found.matcher.matcher_tree.input.CopyFrom(BY_PORT)
     for port, chain in chains:
         if port == ANY_PORT:
             found.matcher.on_no_match.CopyFrom(take_chain(chain))
@@ -150,7 +150,7 @@ def _in_pools(pools: Iterable[str]) -> matcher_pb2.Matcher | None:
     matcher = matcher_pb2.Matcher()
     matched = matcher.matcher_list.matchers.add(on_match=take_chain(_REFUSED))
     predicate = matched.predicate.single_predicate
-    predicate.input.CopyFrom(_BY_ADDRESS)
+    predicate.input.CopyFrom(BY_ADDRESS)
     predicate.custom_match.CopyFrom(extension("pools", ip_pb2.Ip(cidr_ranges=ranges, stat_prefix="pools")))
     return matcher
 

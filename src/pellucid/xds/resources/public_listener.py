@@ -8,6 +8,9 @@ A connection from another proxy passes two listeners of the same Envoy:
           |
     local_app
 
+Further ports of a workload that is redirected have a chain and an inner listener each, of the same
+identities: a connection arrives with the port it was going to.
+
 An identity without a chain is refused. Taking a chain away ends the connections on it at once and no
 others, which is how a deny reaches connections that are open already, and streams inside them. The outer
 chain never changes: certificates come by SDS and rules of requests by RDS. See docs/deny.md for figures.
@@ -30,11 +33,25 @@ from xds.type.matcher.v3 import matcher_pb2
 
 from pellucid.rules.protocol import is_http_like
 from pellucid.xds.resources import escape_hatch, filters, rbac, routes
-from pellucid.xds.resources.matching import CHAINS_KEPT, extension, take_chain
+from pellucid.xds.resources.matching import (
+    BY_PORT,
+    CHAINS_KEPT,
+    extension,
+    original_destination,
+    take_chain,
+)
 from pellucid.xds.resources.messages import packed, prefix, socket_address
 from pellucid.xds.resources.tls import downstream_tls
-from pellucid.xds.view import ALLOWED_SOURCES, LOCAL_APP, AllowedSources, ExposedPath, PublicListener
+from pellucid.xds.view import (
+    ALLOWED_SOURCES,
+    AllowedSources,
+    ExposedPath,
+    PublicListener,
+    allowed_sources_name,
+    local_app_name,
+)
 
+_PUBLIC = "public"
 _DENIED = "denied"
 _ANY_ADDRESS = {"0.0.0.0": "::"}  # noqa: S104 - where a registration says so
 
@@ -47,24 +64,44 @@ def public_listener(view: PublicListener) -> listener_pb2.Listener:
         last = filters.public_requests(view.protocol, routes.PUBLIC_ROUTES)
     else:
         last = filters.tcp_proxy_once_identified("public_listener", ALLOWED_SOURCES)
-    chain = listener_components_pb2.FilterChain(
-        filters=[filters.remember_source(), last], transport_socket=downstream_tls()
-    )
     listener = listener_pb2.Listener(
         name=view.name,
         address=socket_address(view.address, view.port),
         traffic_direction=base_pb2.INBOUND,
-        filter_chains=[chain],
+        listener_filters=[original_destination()],
+        filter_chains=[_public_chain(_PUBLIC, last), *map(_further_chain, view.further_ports)],
     )
+    if view.further_ports:
+        listener.filter_chain_matcher.CopyFrom(_by_port(view.further_ports))
     listen_on_ipv6_too(listener, _ANY_ADDRESS.get(view.address, ""), view.port)
     return listener
 
 
+def _public_chain(name: str, last: listener_components_pb2.Filter) -> listener_components_pb2.FilterChain:
+    return listener_components_pb2.FilterChain(
+        name=name, filters=[filters.remember_source(), last], transport_socket=downstream_tls()
+    )
+
+
+def _further_chain(port: int) -> listener_components_pb2.FilterChain:
+    name = allowed_sources_name(port)
+    return _public_chain(name, filters.tcp_proxy_once_identified(f"public_listener_{port}", name))
+
+
+def _by_port(further_ports: Iterable[int]) -> matcher_pb2.Matcher:
+    matcher = matcher_pb2.Matcher(on_no_match=take_chain(_PUBLIC))
+    matcher.matcher_tree.input.CopyFrom(BY_PORT)
+    for port in further_ports:
+        chain = take_chain(allowed_sources_name(port))
+        matcher.matcher_tree.exact_match_map.map[str(port)].CopyFrom(chain)
+    return matcher
+
+
 def allowed_sources(view: AllowedSources) -> listener_pb2.Listener:
     """The inner listener: lets the identities in that have a filter chain."""
-    chains = [_chain(uri) for uri in view.spiffe_uris]
+    chains = [_chain(uri, view.port) for uri in view.spiffe_uris]
     if view.unlisted:
-        chains.append(_chain(view.unlisted))
+        chains.append(_chain(view.unlisted, view.port))
     if not chains:
         chains.append(listener_components_pb2.FilterChain(name=_DENIED, filters=[filters.close_at_once()]))
     refused = dict.fromkeys(view.refused_spiffe_uris, _DENIED) if view.unlisted else {}
@@ -72,7 +109,7 @@ def allowed_sources(view: AllowedSources) -> listener_pb2.Listener:
         chains.append(listener_components_pb2.FilterChain(name=_DENIED, filters=[filters.close_at_once()]))
     by_identity = {uri: uri for uri in view.spiffe_uris} | refused
     return listener_pb2.Listener(
-        name=ALLOWED_SOURCES,
+        name=allowed_sources_name(view.port),
         internal_listener=listener_pb2.Listener.InternalListenerConfig(),
         filter_chain_matcher=_by_identity(by_identity, view.unlisted or _DENIED),
         filter_chains=chains,
@@ -107,10 +144,9 @@ def listen_on_ipv6_too(listener: listener_pb2.Listener, ipv6: str, port: int) ->
 
 
 @lru_cache(CHAINS_KEPT)
-def _chain(name: str) -> listener_components_pb2.FilterChain:
-    return listener_components_pb2.FilterChain(
-        name=name, filters=[filters.tcp_proxy(ALLOWED_SOURCES, LOCAL_APP)]
-    )
+def _chain(name: str, port: int) -> listener_components_pb2.FilterChain:
+    last = filters.tcp_proxy(allowed_sources_name(port), local_app_name(port))
+    return listener_components_pb2.FilterChain(name=name, filters=[last])
 
 
 def _by_identity(chain_of: dict[str, str], otherwise: str) -> matcher_pb2.Matcher:
