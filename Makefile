@@ -18,6 +18,7 @@ demo-more: set-up ## what the walkthrough leaves out: names, protocols, ways to 
 	@$(BIN)/pellucid demo -more $(DEMO_ARGS)
 
 test: set-up lint ## all checks and tests
+	@./set-up redis-server postgresql
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: set-up ## style and types
