@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -128,13 +128,20 @@ class Cluster:
     async def delete_pod(self, name: str, *, namespace: str = "default", grace: int = 0) -> None:
         await self.client.delete(PodObject, name, namespace=namespace, grace_period=grace)
 
-    async def until_events(self, name: str, namespace: str = "default", count: int = 1) -> list[Event]:
-        """The events about a pod in the order they were told, once there are so many."""
+    async def until_events(
+        self,
+        name: str,
+        wanted: Callable[[Event], bool] = lambda _event: True,
+        *,
+        namespace: str = "default",
+        count: int = 1,
+    ) -> list[Event]:
+        """The events about an object in the order they were told, once there are so many of those wanted."""
         found: list[Event] = []
         events = self.client.watch(Event, namespace=namespace)
         async with asyncio.timeout(PATIENCE_S), aclosing(events):
             async for _, event in events:
-                if event.involvedObject.name == name:
+                if event.involvedObject.name == name and wanted(event):
                     found.append(event)
                 if len(found) >= count:
                     break

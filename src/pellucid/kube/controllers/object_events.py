@@ -60,6 +60,7 @@ class _Told(msgspec.Struct):
     count: int
     at: float
     first: datetime
+    is_written: bool = False
 
 
 class EventRecorder:
@@ -98,6 +99,11 @@ class EventRecorder:
         if not self._waiting.full():
             self._waiting.put_nowait((subject, told))
 
+    @property
+    def waiting(self) -> int:
+        """Events told and not yet written."""
+        return self._waiting.qsize()
+
     def last_told(self, subject: Subject) -> str | None:
         """The reason of what was last told of an object."""
         told = self._told.get(subject.uid)
@@ -126,7 +132,7 @@ class EventRecorder:
 
     async def _write(self, subject: Subject, told: _Told) -> None:
         now = self._now()
-        if told.count > 1:
+        if told.is_written:
             repetition = {"count": told.count, "lastTimestamp": now}
             await self._client.patch(
                 Event, told.name, repetition, namespace=subject.namespace, patch_type=PatchType.MERGE
@@ -151,3 +157,4 @@ class EventRecorder:
             lastTimestamp=now,
         )
         await self._client.create(event)
+        told.is_written = True

@@ -158,6 +158,11 @@ class TestPort:
         one = pod(annotations={"connect-service": "app", "connect-service-port": annotation})
         assert instance_of(one).port == expected
 
+    def test_where_no_container_declares_one_it_is_where_the_service_leads(self) -> None:
+        bare = {"first_port": 0, "named_ports": {}}
+        assert instance_of(pod(**bare), service(ports=(ServicePort(80, 5000),))).port == 5000
+        assert instance_of(pod(**bare)).port == 0
+
     @pytest.mark.parametrize(
         ("ports", "expected"),
         [

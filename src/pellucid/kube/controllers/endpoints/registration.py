@@ -96,7 +96,7 @@ def registrations(
     if not name:
         return Problem("NoServiceName", "the pod has no container to be named after; set connect-service")
     try:
-        service = _service(pod, name, _service_port(pod), services, chosen)
+        service = _service(pod, name, _service_port(pod, chosen), services, chosen)
         sidecar = _sidecar(pod, service, settings)
     except InvalidAnnotationError as error:
         return Problem("InvalidAnnotation", str(error))
@@ -138,9 +138,13 @@ def readiness(pod: Pod) -> tuple[CheckStatus, str]:
     return CheckStatus.CRITICAL, f'Pod "{pod.namespace}/{pod.name}" is not ready'
 
 
-def _service_port(pod: Pod) -> int:
+def _service_port(pod: Pod, chosen: ClusterService | None) -> int:
+    """As annotated, else the first that a container declares, else where the Service leads; 0 for none."""
     text = pod.annotations.get(CONNECT_SERVICE_PORT, "").strip()
-    number = resolve_port(text, pod.named_ports) if text else pod.first_port
+    if not text:
+        led_to = (port.target for port in chosen.ports) if chosen else ()
+        return pod.first_port or next((target for target in led_to if isinstance(target, int)), 0)
+    number = resolve_port(text, pod.named_ports)
     if number is None:
         raise InvalidAnnotationError(
             f"{CONNECT_SERVICE_PORT} annotation value of {text} is neither a port from 1 to 65535 nor the "
