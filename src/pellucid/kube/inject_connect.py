@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx2
 import msgspec
 import structlog
 from lightkube import AsyncClient
@@ -101,9 +102,18 @@ def _with_authority(settings: InjectConnectSettings) -> InjectorSettings:
 
 
 def _namespace_labels(client: AsyncClient) -> web_server.NamespaceLabels:
+    """As they are now; as they were last while the API server cannot say."""
+    last: dict[str, Mapping[str, str]] = {}
+
     async def labels(name: str) -> Mapping[str, str]:
-        namespace = await client.get(Namespace, name)
-        return (namespace.metadata.labels if namespace.metadata else None) or {}
+        try:
+            namespace = await client.get(Namespace, name)
+        except (httpx2.TransportError, OSError):
+            if name not in last:
+                raise
+        else:
+            last[name] = (namespace.metadata.labels if namespace.metadata else None) or {}
+        return last[name]
 
     return labels
 

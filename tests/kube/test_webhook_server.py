@@ -1,0 +1,100 @@
+"""Webhooks are served over HTTPS until they are told to stop, and then to the end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from pellucid.kube.webhook_server import MAX_BODY_BYTES, TooLarge, body_of, listening, serve, serve_at
+from tests.self_signed import self_signed
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+async def measured(request: Request) -> Response:
+    """How long the body is."""
+    try:
+        return PlainTextResponse(str(len(await body_of(request))))
+    except TooLarge as error:
+        return PlainTextResponse(str(error), 413)
+
+
+class Serving:
+    """A server and a client that trusts it."""
+
+    def __init__(self, port: int, trusting: ssl.SSLContext) -> None:
+        self.stop = asyncio.Event()
+        self.client = httpx2.AsyncClient(
+            base_url=f"https://localhost:{port}", verify=trusting, trust_env=False
+        )
+
+
+@asynccontextmanager
+async def serving(handler: Handler, directory: Path) -> AsyncIterator[Serving]:
+    signed, pair = self_signed("localhost"), directory / "pair.pem"
+    pair.write_bytes(signed.key + signed.certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    listener = listening("127.0.0.1", 0)
+    found = Serving(listener.getsockname()[1], ssl.create_default_context(cadata=signed.certificate.decode()))
+    app = Starlette(routes=[Route("/", handler, methods=["POST"])])
+    running = asyncio.create_task(serve_at(app, listener, context, found.stop))
+    async with found.client:
+        yield found
+    found.stop.set()
+    await running
+
+
+async def test_bodies_of_a_reviews_length_are_read_and_longer_ones_refused(tmp_path: Path) -> None:
+    async with serving(measured, tmp_path) as served:
+        longest = await served.client.post("/", content=b"x" * MAX_BODY_BYTES)
+        assert (longest.status_code, longest.text) == (200, str(MAX_BODY_BYTES))
+        longer = await served.client.post("/", content=b"x" * (MAX_BODY_BYTES + 1))
+        assert longer.status_code == 413
+
+
+async def test_a_request_that_has_begun_is_answered_after_the_stop(tmp_path: Path) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        begun.set()
+        await go_on.wait()
+        return PlainTextResponse("done")
+
+    async with serving(slow, tmp_path) as served:
+        asking = asyncio.create_task(served.client.post("/"))
+        await begun.wait()
+        served.stop.set()
+        go_on.set()
+        assert (await asking).text == "done"
+
+
+async def test_signals_stay_the_processs_affair(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    async with serving(measured, tmp_path) as served:
+        await served.client.post("/")
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_a_port_that_is_taken_is_an_error() -> None:
+    with listening("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
+        await serve(Starlette(), "127.0.0.1", taken.getsockname()[1], None, asyncio.Event())
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_without_a_host_every_address_is_listened_on(address: str) -> None:
+    with listening("", 0) as listener:
+        port = listener.getsockname()[1]
+        socket.create_connection((address, port)).close()
