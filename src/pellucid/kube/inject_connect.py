@@ -74,6 +74,7 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
             metrics_place = settings.metrics_host, settings.metrics_port
             tasks.create_task(webhook_server.serve(metrics, *metrics_place, None, closed))
         await _first_of(stop, serving)
+        log.info("leaving", serves_for_seconds=WITHDRAWN_S)
         leading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await leading
