@@ -41,6 +41,7 @@ GRPC_HEALTH_PATH = "/grpc.health.v1.Health/Check"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _FINISHED = frozenset(("Succeeded", "Failed"))
 _HEADLESS = frozenset(("", "None"))
+_TCP = "TCP"
 _DEFAULT_GRACE_S = 30
 
 
@@ -191,6 +192,7 @@ def cluster_service_of(item: Object) -> ClusterService | None:
         ports=tuple(
             ServicePort(port["port"], port.get("targetPort") or port["port"])
             for port in spec.get("ports") or ()
+            if port.get("protocol", _TCP) == _TCP
         ),
     )
 

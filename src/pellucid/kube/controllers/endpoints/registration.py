@@ -14,7 +14,6 @@ Source: Consul on Kubernetes 0.26, connect-inject/endpoints_controller.go; 1.0 d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
 
 import msgspec
 
@@ -43,8 +42,9 @@ from pellucid.kube.controllers.endpoints.catalog import (
     RESERVED_META,
     Registration,
 )
-from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod, ServicePort
+from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
+from pellucid.kube.controllers.endpoints.virtual_addresses import virtual_addresses
 from pellucid.model.checks import CheckStatus
 from pellucid.model.pods import POD_NAME, POD_NAMESPACE, POD_UID
 from pellucid.model.services import (
@@ -52,7 +52,6 @@ from pellucid.model.services import (
     ExposePath,
     Proxy,
     Service,
-    ServiceAddress,
     ServiceKind,
     Upstream,
 )
@@ -61,9 +60,6 @@ SIDECAR_PORT = 20000
 SIDECAR_SUFFIX = "-sidecar-proxy"
 TRANSPARENT = "transparent"
 PASSING_OUTPUT = "Kubernetes health checks passing"
-VIRTUAL = "virtual"
-ANY_PORT = 0
-"""Of a virtual address: whatever the port, it leads to the mesh service."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -162,7 +158,7 @@ def _service(
         name=name,
         tags=_tags(pod),
         address=pod.ip,
-        tagged_addresses=dict(_virtual_addresses(pod, service_port, services, chosen)) or None,
+        tagged_addresses=dict(virtual_addresses(pod, service_port, services, chosen)) or None,
         meta=_meta(pod, chosen),
         port=service_port,
     )
@@ -219,37 +215,6 @@ def _meta(pod: Pod, chosen: ClusterService | None) -> Mapping[str, str]:
     if chosen is not None:
         own[META_SERVICE] = chosen.name
     return {key: value for key, value in asked.items() if key and key not in RESERVED_META} | own
-
-
-def _virtual_addresses(
-    pod: Pod, service_port: int, services: Sequence[ClusterService], chosen: ClusterService | None
-) -> Iterator[tuple[str, ServiceAddress]]:
-    """The ClusterIPs under their tags: `virtual` for the chosen Service, `virtual-<service>` for others.
-
-    A second address of the same Service, of the other family, has the family in its tag; a further port that
-    leads to the same port of the pod has its number there. The other ports of a Service are not the mesh's.
-    """
-    for service in sorted(services, key=lambda service: service.name):
-        first, family = (VIRTUAL if service == chosen else f"{VIRTUAL}-{service.name}"), ""
-        may_be_any = service == chosen or not service_port
-        ports = _ports_of(service, pod, service_port) or (ANY_PORT,) * may_be_any
-        for address in service.cluster_ips:
-            for number in ports:
-                further = "" if number == ports[0] else f".{number}"
-                yield first + family + further, ServiceAddress(address, number)
-            family = f".ipv{ip_address(service.cluster_ips[-1]).version}"
-
-
-def _ports_of(service: ClusterService, pod: Pod, service_port: int) -> tuple[int, ...]:
-    """The ports of a Service that lead to the pod's port; else the one of the same number."""
-    if not service_port:
-        return ()
-    leading = tuple(port.number for port in service.ports if _target_of(port, pod) == service_port)
-    return leading or tuple(port.number for port in service.ports if port.number == service_port)
-
-
-def _target_of(port: ServicePort, pod: Pod) -> int:
-    return pod.named_ports.get(port.target, 0) if isinstance(port.target, str) else port.target
 
 
 def _proxy_config(pod: Pod, settings: ControllerSettings) -> dict[str, object]:
