@@ -1,11 +1,8 @@
 {{/* Names and labels, as consul-helm gives them. */}}
 
 {{- define "pellucid.fullname" -}}
-{{- if .Values.global.name -}}
-{{- .Values.global.name | trunc 63 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-consul" .Release.Name | trunc 63 | trimSuffix "-" -}}
-{{- end -}}
+{{- $own := printf "%s-%s" .Release.Name (.Values.nameOverride | default "consul") -}}
+{{- .Values.fullnameOverride | default .Values.global.name | default $own | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "pellucid.labels" -}}
@@ -38,6 +35,11 @@ component: {{ .component }}
 {{- define "pellucid.wanted" -}}
 {{- if eq (toString .enabled) "-" -}}{{- if .root.Values.global.enabled -}}true{{- end -}}
 {{- else if .enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where nobody outside the server's own pod speaks plain HTTP to it. */}}
+{{- define "pellucid.httpsOnly" -}}
+{{- if and .Values.global.tls.enabled .Values.global.tls.httpsOnly -}}true{{- end -}}
 {{- end -}}
 
 {{/* Whether pods are redirected that do not say. */}}
