@@ -17,6 +17,10 @@ from pellucid.demo.stage import DidNotHappen, Program, Stage, examples
 from pellucid.demo.telling import Telling
 from pellucid.demo.told import told
 
+CALL_SECONDS = 2.0
+"""The client calls every two seconds."""
+BRIEF = 2
+"""Calls that may fail while a pod is replaced: what the walkthrough calls a brief interruption."""
 LOGS = 'kubectl logs -f -l "app=hello-client" -c hello-client'
 
 
@@ -82,7 +86,7 @@ class _Walkthrough:
     def _server_gets_a_sidecar(self) -> None:
         telling = self._telling
         telling.step("7. A sidecar beside the server; nothing is redirected yet")
-        self._patch("hello", "server-1")
+        self._patch_under_way("hello", "server-1")
         telling.saw("the server is still reached directly", true=self._dials_directly("hello-client"))
 
     def _client_is_redirected(self) -> None:
@@ -96,7 +100,7 @@ class _Walkthrough:
     def _server_is_redirected(self) -> None:
         telling, stage = self._telling, self._stage
         telling.step("9. The kernel hands the server's traffic to its sidecar, too")
-        self._patch("hello", "server-2")
+        self._patch_under_way("hello", "server-2")
         stage.run("kubectl get pods")
         telling.step("10. They still talk, and nobody gets around the server's proxy")
         address = self._server_address()
@@ -144,6 +148,18 @@ class _Walkthrough:
         self._stage.run(f'kubectl patch deployment {deployment} -p "$(cat ./patches/{patch}.yaml)"')
         self._stage.run(ROLLOUT.format(deployment))
         self._telling.saw(f"the new pod has taken over, {time.monotonic() - started:.1f} s after the patch")
+
+    def _patch_under_way(self, deployment: str, patch: str) -> None:
+        """Patch while the client goes on calling, and say how many of its calls failed."""
+        with self._stage.program(LOGS) as client:
+            client.wait_for(says_hello, seconds=20)
+            patched = time.monotonic()
+            self._patch(deployment, patch)
+            client.wait_for(says_hello, after=time.monotonic() + CALL_SECONDS, seconds=30)
+            lines = client.since(patched)
+        failed = sum(map(says_error, lines))
+        fact = f"{failed} of the client's {len(lines)} calls since the patch failed, and the last one did not"
+        self._telling.saw(fact, true=failed <= BRIEF)
 
     def _greetings_come(self, client: Program) -> None:
         """Two greetings in a row, with errors before them only where a pod has just been replaced."""
