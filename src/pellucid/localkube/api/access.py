@@ -47,23 +47,46 @@ class Access:
 
     def allowed(self, user: User, wanted: Attributes) -> bool:
         """Whether any rule bound to the user or one of its groups allows it."""
-        if MASTERS in user.groups:
-            return True
-        return any(_allows(rule, wanted) for rule in self.rules(user, wanted.namespace))
+        return MASTERS in user.groups or self.granted_by(user, wanted) is not None
+
+    def granted_by(self, user: User, wanted: Attributes) -> str | None:
+        """The binding and role that allow it, in words; None if none do."""
+        for binding, subject, rule in self._bound(user, wanted.namespace):
+            if _allows(rule, wanted):
+                role, meta = binding["roleRef"], binding["metadata"]
+                place = meta.get("namespace")
+                kind = "RoleBinding" if place else "ClusterRoleBinding"
+                name = f"{meta['name']}/{place}" if place else meta["name"]
+                to = f'{subject["kind"]} "{_subject_name(subject)}"'
+                return f'RBAC: allowed by {kind} "{name}" of {role["kind"]} "{role["name"]}" to {to}'
+        return None
 
     def rules(self, user: User, namespace: str) -> Iterator[Object]:
         """Every rule that applies to a user, cluster-wide and in a namespace."""
+        return (rule for _, _, rule in self._bound(user, namespace))
+
+    def _bound(self, user: User, namespace: str) -> Iterator[tuple[Object, Object, Object]]:
+        """Binding, subject and rule of all that is bound to a user."""
         bindings = list(self._resources.select(CLUSTER_ROLE_BINDINGS)[1])
         if namespace:
             bindings += self._resources.select(ROLE_BINDINGS, namespace)[1]
         for binding in bindings:
-            if any(_is(user, subject, namespace) for subject in binding.get("subjects") or ()):
-                yield from self._role_rules(binding["roleRef"], namespace)
+            subjects = (one for one in binding.get("subjects") or () if _is(user, one, namespace))
+            subject = next(subjects, None)
+            if subject is not None:
+                for rule in self.role_rules(binding["roleRef"], namespace):
+                    yield binding, subject, rule
 
-    def _role_rules(self, role: Object, namespace: str) -> list[Object]:
+    def role_rules(self, role: Object, namespace: str) -> list[Object]:
+        """The rules of the role a binding refers to; none if there is no such role."""
         resource = CLUSTER_ROLES if role["kind"] == "ClusterRole" else ROLES
         found = self._resources.peek(resource, namespace, role["name"])
         return [] if found is None else list(found.get("rules") or ())
+
+
+def _subject_name(subject: Object) -> str:
+    place = subject.get("namespace")
+    return f"{subject['name']}/{place}" if place else str(subject["name"])
 
 
 def refusal(user: User, wanted: Attributes) -> str:

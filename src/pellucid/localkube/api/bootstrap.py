@@ -23,6 +23,8 @@ from pellucid.localkube.types.kinds import (
 Object = dict[str, Any]
 
 INITIAL_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_DEFAULTS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+_AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 _READ = ["get", "list", "watch"]
 _WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 
@@ -55,10 +57,20 @@ def _roles() -> dict[str, list[Object]]:
     ]
     return {
         "cluster-admin": everything,
-        "admin": _with(_READ + _WRITE, _namespaced(frozenset())),
-        "edit": _with(_READ + _WRITE, _namespaced(access)),
-        "view": _with(_READ, _namespaced(access | {SECRETS})),
+        "system:aggregate-to-admin": _with(_READ + _WRITE, _namespaced(frozenset())),
+        "system:aggregate-to-edit": _with(_READ + _WRITE, _namespaced(access)),
+        "system:aggregate-to-view": _with(_READ, _namespaced(access | {SECRETS})),
         "system:auth-delegator": reviews,
+    }
+
+
+def _aggregated(name: str, rules: list[Object]) -> Object:
+    """One of the roles for people: the union of all that are labelled to be part of it."""
+    selector = {"matchLabels": {f"{_AGGREGATE}{name}": "true"}}
+    return {
+        "metadata": {"name": name, "labels": _DEFAULTS},
+        "aggregationRule": {"clusterRoleSelectors": [selector]},
+        "rules": rules,
     }
 
 
@@ -66,12 +78,15 @@ async def bootstrap(resources: Resources) -> None:
     """Make what is missing; what is there stays as it is."""
     for name in INITIAL_NAMESPACES:
         await _ensure(resources, NAMESPACES, {"metadata": {"name": name}})
-    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     for name, rules in _roles().items():
-        role = {"metadata": {"name": name, "labels": labels}, "rules": rules}
+        part = name.removeprefix("system:aggregate-to-")
+        part_of = {f"{_AGGREGATE}{part}": "true"} if part != name else {}
+        role = {"metadata": {"name": name, "labels": {**_DEFAULTS, **part_of}}, "rules": rules}
         await _ensure(resources, CLUSTER_ROLES, role)
+        if part_of:
+            await _ensure(resources, CLUSTER_ROLES, _aggregated(part, rules))
     binding = {
-        "metadata": {"name": "cluster-admin", "labels": labels},
+        "metadata": {"name": "cluster-admin", "labels": _DEFAULTS},
         "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "Group", "name": "system:masters"}],
     }

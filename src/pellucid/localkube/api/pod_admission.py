@@ -27,7 +27,7 @@ def admit_pod(
     Raises ApiError 403 if its service account or priority class does not exist.
     """
     meta, spec = pod["metadata"], pod.setdefault("spec", {})
-    name = meta.get("name") or meta.get("generateName", "")
+    name = meta.get("generateName") or meta.get("name", "")
     account_name = spec.setdefault("serviceAccountName", "default")
     spec["serviceAccount"] = account_name
     account = service_account(account_name)

@@ -101,6 +101,8 @@ class Resources:
         self._moments = Snapshots(time.monotonic)
         self._custom_schemas: dict[tuple[str, str, str], tuple[Object, Schema]] = {}
         self.admission: Admission = EverythingAdmitted()
+        self.checks: list[Callable[[Review], None]] = []
+        """Looked at before the admission's own validation; each may raise ApiError."""
 
     def close(self) -> None:
         """Follow the log no longer; the log itself is the caller's."""
@@ -645,7 +647,10 @@ class Resources:
             value = self._defaulted(resource, decoded_again)
         if subresource in ("", "status"):
             self._check_rules(resource, value, old, subresource)
-        await self.admission.validate(msgspec.structs.replace(review, object=value))
+        settled = msgspec.structs.replace(review, object=value)
+        for check in self.checks:
+            check(settled)
+        await self.admission.validate(settled)
         return value
 
     def _check_rules(self, resource: Resource, value: Object, old: Object | None, subresource: str) -> None:

@@ -11,6 +11,7 @@ from pellucid.localkube.controllers.controller import Controller
 from pellucid.localkube.controllers.cronjob import CRON_JOB_CONTROLLER
 from pellucid.localkube.controllers.daemonset import DAEMON_SET_CONTROLLER
 from pellucid.localkube.controllers.deployment import DEPLOYMENT_CONTROLLER
+from pellucid.localkube.controllers.disruption import DISRUPTION_CONTROLLER
 from pellucid.localkube.controllers.endpoints import ENDPOINTS_CONTROLLER
 from pellucid.localkube.controllers.garbage import GARBAGE_CONTROLLER
 from pellucid.localkube.controllers.job import JOB_CONTROLLER
@@ -19,6 +20,7 @@ from pellucid.localkube.controllers.loop import Loop
 from pellucid.localkube.controllers.namespace import NAMESPACE_CONTROLLER
 from pellucid.localkube.controllers.node_lifecycle import node_lifecycle_controller
 from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
+from pellucid.localkube.controllers.role_aggregation import ROLE_AGGREGATION_CONTROLLER
 from pellucid.localkube.controllers.scheduler import SCHEDULER_CONTROLLER
 from pellucid.localkube.controllers.serviceaccount import service_account_controller
 from pellucid.localkube.controllers.statefulset import STATEFUL_SET_CONTROLLER
@@ -51,6 +53,8 @@ def controllers(
         VOLUME_CONTROLLER,
         ENDPOINTS_CONTROLLER,
         LOAD_BALANCER_CONTROLLER,
+        DISRUPTION_CONTROLLER,
+        ROLE_AGGREGATION_CONTROLLER,
         GARBAGE_CONTROLLER,
     )
 

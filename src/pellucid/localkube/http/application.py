@@ -9,6 +9,8 @@ import msgspec
 
 from pellucid.localkube.api.access import Access, Attributes, refusal
 from pellucid.localkube.api.admission import User
+from pellucid.localkube.api.escalation import Escalation
+from pellucid.localkube.api.eviction import evict
 from pellucid.localkube.api.objects import Source
 from pellucid.localkube.api.status import (
     ApiError,
@@ -24,6 +26,7 @@ from pellucid.localkube.api.tokens import ServiceAccountTokens
 from pellucid.localkube.http import bodies, discovery, openapi, requests
 from pellucid.localkube.http.authentication import authenticated
 from pellucid.localkube.http.connection import Request, Response
+from pellucid.localkube.http.impersonation import impersonated
 from pellucid.localkube.http.node_streams import NodeStreams
 from pellucid.localkube.http.objects import ObjectVerbs, json_response
 from pellucid.localkube.http.requests import Target, target_of
@@ -58,8 +61,10 @@ class Application:
         """address: host:port clients are told in `/api`. streams: None refuses logs, exec and the like."""
         source = source or Source()
         self._resources = resources
+        self._source = source
         self._tokens = tokens
         self._access = Access(resources)
+        resources.checks.append(Escalation(resources, self._access).check)
         self._verbs = ObjectVerbs(resources, source)
         self._reviews = Reviews(resources, self._access, tokens, source)
         self._streaming = Streaming(resources, streams)
@@ -77,7 +82,7 @@ class Application:
             return json_response(internal("the server failed; its log has the reason").status, 500)
 
     async def _answer(self, request: Request) -> Response:
-        user = authenticated(request, self._tokens)
+        user = impersonated(request, authenticated(request, self._tokens), self._access)
         path = request.path.rstrip("/") or "/"
         document = self._document(request, path, user)
         if document is not None:
@@ -208,15 +213,10 @@ class Application:
         return json_response(self._reviews.answer(target.resource, asked, target.namespace, user), 201)
 
     async def _evict(self, request: Request, target: Target, user: User) -> Response:
-        asked = bodies.body_object(request)
-        wish = asked.get("deleteOptions") or {}
-        await self._resources.remove(
-            PODS,
-            target.namespace,
-            target.name,
-            grace_seconds=wish.get("gracePeriodSeconds"),
-            options=requests.options_of(request, user, wish),
-        )
+        wish = bodies.body_object(request).get("deleteOptions") or {}
+        options = requests.options_of(request, user, wish)
+        now = self._source.timestamp()
+        await evict(self._resources, target.namespace, target.name, wish, options, now)
         return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)
 
     async def _bind(self, request: Request, target: Target, user: User) -> Response:

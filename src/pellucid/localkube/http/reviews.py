@@ -81,7 +81,9 @@ class Reviews:
             )
         else:
             raise bad_request("spec: one of resourceAttributes and nonResourceAttributes is required")
-        return {"allowed": self._access.allowed(user, wanted)}
+        reason = self._access.granted_by(user, wanted)
+        allowed = self._access.allowed(user, wanted)
+        return {"allowed": allowed, **({"reason": reason} if reason else {})}
 
     def _rules(self, user: User, namespace: str) -> Object:
         rules = list(self._access.rules(user, namespace))
