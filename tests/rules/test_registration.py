@@ -296,6 +296,11 @@ def test_parts_that_do_not_fit_together(definition: dict[str, Any], text: str) -
     assert refusal(definition) == one_error(text)
 
 
+def test_one_path_may_be_exposed_at_several_ports() -> None:
+    paths = [{"Path": "/healthz", "ListenerPort": 20300}, {"Path": "/healthz", "ListenerPort": 20400}]
+    assert registered(proxy(Expose={"Paths": paths}))
+
+
 def test_all_structural_faults_are_told_at_once() -> None:
     assert refusal({"Kind": "connect-proxy", "Name": "p", "Connect": {"Native": True}}).startswith(
         "3 errors occurred:\n\t* Proxy.DestinationServiceName must be non-empty"

@@ -255,13 +255,10 @@ def _upstream_key(upstream: Upstream) -> str:
 
 
 def _expose_errors(proxy: Proxy) -> Iterator[str]:
-    paths: set[str] = set()
     ports: set[int] = set()
     for exposed in proxy.expose.paths:
         if not exposed.path:
             yield "expose.paths: empty path exposed"
-        if exposed.path in paths:
-            yield "expose.paths: duplicate paths exposed"
         if exposed.listener_port in ports:
             yield "expose.paths: duplicate listener ports exposed"
         if not 0 < exposed.listener_port <= _MAX_PORT:
@@ -272,7 +269,6 @@ def _expose_errors(proxy: Proxy) -> Iterator[str]:
                 f"protocol '{exposed.protocol.lower()}' not supported for path: {exposed.path}, "
                 f"must be in: [{supported}]"
             )
-        paths.add(exposed.path)
         ports.add(exposed.listener_port)
 
 
