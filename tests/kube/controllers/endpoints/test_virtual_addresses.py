@@ -31,6 +31,11 @@ def test_so_it_does_by_another_service_and_by_ipv6() -> None:
     }
 
 
+def test_a_headless_service_has_further_ports_without_an_address() -> None:
+    headless = service(cluster_ips=(), ports=TWO_PORTS.ports)
+    assert tagged(pod(is_redirected=True), headless) == {"virtual.90:9090": ServiceAddress("", 90)}
+
+
 @pytest.mark.parametrize(
     "annotations",
     [
