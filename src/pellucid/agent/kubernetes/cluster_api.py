@@ -36,12 +36,10 @@ class ClusterApi:
 
     def __init__(self, address: str, mount: Path = MOUNT) -> None:
         """address: host:port. Raises OSError when the mounted files are not there."""
-        self._token = mount / "token"
+        self._address, self._mount = address, mount
         self.namespace = (mount / "namespace").read_text().strip()
-        context = ssl.create_default_context(cafile=str(mount / "ca.crt"))
-        self._client = httpx2.AsyncClient(
-            base_url=f"https://{address}", verify=context, timeout=TIMEOUT_SECONDS, trust_env=False
-        )
+        self._authority = (mount / "ca.crt").read_text()
+        self._client = self._trusting(self._authority)
 
     @classmethod
     def of_this_pod(cls, environment: Mapping[str, str] = os.environ) -> ClusterApi:
@@ -76,6 +74,23 @@ class ClusterApi:
         """Let go of its connections."""
         await self._client.aclose()
 
+    def _trusting(self, authority: str) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=f"https://{self._address}",
+            verify=ssl.create_default_context(cadata=authority),
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+
+    async def _trusting_what_is_mounted(self) -> httpx2.AsyncClient:
+        """The kubelet writes a new authority when the cluster's is replaced. Raises OSError."""
+        authority = (self._mount / "ca.crt").read_text()
+        if authority != self._authority:
+            replaced, self._client = self._client, self._trusting(authority)
+            self._authority = authority
+            await replaced.aclose()
+        return self._client
+
     async def _ask(
         self,
         method: str,
@@ -84,9 +99,10 @@ class ClusterApi:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         try:
+            client = await self._trusting_what_is_mounted()
             # The kubelet writes a new token before the old one ends, so it is read each time.
-            token = {"Authorization": f"Bearer {self._token.read_text().strip()}"}
-            answer = await self._client.request(method, path, json=body, headers={**token, **(headers or {})})
+            token = {"Authorization": f"Bearer {(self._mount / 'token').read_text().strip()}"}
+            answer = await client.request(method, path, json=body, headers={**token, **(headers or {})})
         except (httpx2.HTTPError, OSError) as error:
             raise ClusterApiError(0, f"the Kubernetes API does not answer: {error or type(error)}") from error
         if answer.is_success:

@@ -52,7 +52,7 @@ class TokenReviews:
     async def caller(self, token: str) -> Caller:
         """Whose token it is. Raises TokenRefused, TokensUnavailable."""
         if len(token) > MAX_TOKEN_BYTES or expiry(token) is None:
-            raise TokenRefused("it is no service account's token")
+            raise TokenRefused("what was sent is no projected service account token")
         digest = hashlib.sha256(token.encode()).digest()
         verdict = self._verdicts.get(digest)
         if verdict is None or verdict.until <= self._clock():
