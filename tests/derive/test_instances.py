@@ -125,6 +125,12 @@ def test_a_tagged_address_may_lead_to_a_further_port_of_the_workloads_that_have_
     assert (found.address, found.port) == ("10.0.0.1", 9090)
 
 
+def test_a_further_port_needs_no_address(world: MeshWorld) -> None:
+    world.commit(sidecar("db", tagged_addresses={"virtual.90:9090": ServiceAddress("", 90)}))
+    assert world.ask(further_ports, "db") == (9090,)
+    assert ips(world) == ()
+
+
 @pytest.mark.parametrize("tag", ["virtual:", "virtual:0", "virtual:x", "virtual:123456", "lan:80"])
 def test_a_tag_without_a_port_after_its_colon_is_no_virtual_address(world: MeshWorld, tag: str) -> None:
     world.commit(sidecar("db", tagged_addresses={tag: ServiceAddress("10.96.0.7", 80)}))

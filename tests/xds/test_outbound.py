@@ -269,8 +269,13 @@ async def test_a_further_port_of_a_workload_is_in_the_mesh_too(
         await namespace.until(CLOSED, CLUSTER_IP, 90)
         mesh.intend("hello", client="allow")
         await namespace.until(OK, CLUSTER_IP, 90)
-    assert await namespace.curl(CLUSTER_IP, 90) == CLOSED
-    assert await namespace.curl(CLUSTER_IP, 80) == OK
+        directly = TransparentProxyConfig(dialed_directly=True)
+        asking = msgspec.structs.replace(proxy, transparent_proxy=directly)
+        mesh.register("hello", proxy=asking, address=instance, port=20002)
+        mesh.tag("hello", virtual=ServiceAddress(CLUSTER_IP, 80), **further)
+        await namespace.until(OK, instance, 9090)
+    assert await namespace.curl(CLUSTER_IP, 90) == await namespace.curl(instance, 9090) == CLOSED
+    assert await namespace.curl(CLUSTER_IP, 80) == await namespace.curl(instance, 8080) == OK
 
 
 async def test_addresses_come_and_go_without_a_new_listener(

@@ -133,8 +133,12 @@ def further_ports(db: Db, service: str) -> tuple[int, ...]:
 
 
 def further_ports_of(instance: Service) -> tuple[int, ...]:
-    """The further ports of one workload, as the registration of its sidecar says, in order."""
-    return tuple(sorted({address.further for address in _tagged(instance) if address.further}))
+    """The further ports of one workload, as the registration of its sidecar says, in order.
+
+    A tag says so without an address too: the workload may be dialled directly.
+    """
+    found = (_VIRTUAL_TAG.fullmatch(tag) for tag in instance.tagged_addresses or ())
+    return tuple(sorted({int(tag["further"]) for tag in found if tag and tag["further"]}))
 
 
 def _tagged(instance: Service) -> Iterator[Address]:

@@ -6,7 +6,7 @@
 | `virtual-<service>` | the same, by another Service |
 | `….ipv6` | the same, by the Service's address of the other family |
 | `….<port>` | the same, by a further port of the Service |
-| `….<port>:<pod port>` | that other port of the pod |
+| `….<port>:<pod port>` | that other port of the pod; without an address, when the Service is headless |
 
 Ports that redirection leaves alone are not the mesh's; they are dialled in plain, past the sidecars.
 """
@@ -36,13 +36,13 @@ def virtual_addresses(
         own = _ports_to(service, pod, service_port)
         if not own and (service == chosen or not service_port):
             own = (ANY_PORT,)
-        for address in service.cluster_ips:
-            for number in own:
+        for address in service.cluster_ips or ("",):
+            for number in own if address else ():
                 further = "" if number == own[0] else f".{number}"
                 yield tag + family + further, ServiceAddress(address, number)
             for number, target in _others(service, pod, own):
                 yield f"{tag}{family}.{number}:{target}", ServiceAddress(address, number)
-            family = f".ipv{ip_address(service.cluster_ips[-1]).version}"
+            family = f".ipv{ip_address(service.cluster_ips[-1]).version}" if address else ""
 
 
 def _ports_to(service: ClusterService, pod: Pod, service_port: int) -> tuple[int, ...]:
