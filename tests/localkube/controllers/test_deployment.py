@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from pellucid.localkube.controllers.reading import condition, is_deleting
-from pellucid.localkube.types.kinds import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS
+from pellucid.localkube.types.kinds import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, SERVICE_ACCOUNTS
 from tests.localkube.controllers.cluster import BROKEN_IMAGE, Cluster, Object, cluster, pod_template
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -41,6 +41,11 @@ def rolled_out(replicas: int) -> Any:
 async def set_image(cluster: Cluster, image: str) -> None:
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}}
     await cluster.resources.patch(DEPLOYMENTS, "default", "web", patch)
+
+
+def reason(item: Object) -> str:
+    """Why the rollout is where it is."""
+    return str((condition(item, "Progressing") or {}).get("reason", ""))
 
 
 def images(pods: list[Object]) -> list[str]:
@@ -193,3 +198,48 @@ async def test_deleting_it_as_an_orphaning_leaves_its_pods_and_a_new_one_adopts_
         await running.create(DEPLOYMENTS, deployment(replicas=2))
         await running.until(DEPLOYMENTS, rolled_out(2))
         assert {pod["metadata"]["uid"] for pod in await running.list(PODS)} == before
+
+
+async def test_what_was_changed_while_paused_is_rolled_out_on_resuming() -> None:
+    async with cluster() as running:
+        await running.create(DEPLOYMENTS, deployment())
+        await running.until(DEPLOYMENTS, rolled_out(3))
+        await running.resources.patch(DEPLOYMENTS, "default", "web", {"spec": {"paused": True}})
+        [paused] = await running.until(DEPLOYMENTS, lambda items: reason(items[0]) == "DeploymentPaused")
+        await set_image(running, "app:2")
+        generation = paused["metadata"]["generation"] + 1
+        await running.until(DEPLOYMENTS, lambda items: items[0]["status"]["observedGeneration"] == generation)
+        assert set(images(await running.list(PODS))) == {"app:1"}
+        await running.resources.patch(DEPLOYMENTS, "default", "web", {"spec": {"paused": None}})
+        await running.until(DEPLOYMENTS, rolled_out(3))
+        await running.until(PODS, lambda pods: set(images(pods)) == {"app:2"})
+
+
+async def test_a_rollout_that_gets_nowhere_for_too_long_says_so() -> None:
+    async with cluster() as running:
+        await running.create(DEPLOYMENTS, deployment(BROKEN_IMAGE, progressDeadlineSeconds=1))
+        [late] = await running.until(
+            DEPLOYMENTS, lambda items: reason(items[0]) == "ProgressDeadlineExceeded"
+        )
+        [replica_set] = await running.list(REPLICA_SETS)
+        progressing = condition(late, "Progressing")
+        assert progressing is not None
+        assert progressing["status"] == "False"
+        name = replica_set["metadata"]["name"]
+        assert progressing["message"] == f'ReplicaSet "{name}" has timed out progressing.'
+
+
+async def test_pods_that_may_not_be_made_are_told_of_on_the_deployment() -> None:
+    async with cluster() as running:
+        template = pod_template(serviceAccountName="nobody")
+        await running.create(DEPLOYMENTS, deployment(template=template))
+        [found] = await running.until(
+            DEPLOYMENTS, lambda items: condition(items[0], "ReplicaFailure") is not None
+        )
+        failure = condition(found, "ReplicaFailure")
+        assert failure is not None
+        assert (failure["status"], failure["reason"]) == ("True", "FailedCreate")
+        assert 'serviceaccount "nobody" not found' in failure["message"]
+        await running.create(SERVICE_ACCOUNTS, {"metadata": {"name": "nobody"}})
+        [found] = await running.until(DEPLOYMENTS, rolled_out(3))
+        await running.until(DEPLOYMENTS, lambda items: condition(items[0], "ReplicaFailure") is None)

@@ -318,3 +318,36 @@ def test_a_suspended_cron_job_makes_nothing() -> None:
 
 def test_a_time_later_than_its_starting_deadline_is_missed() -> None:
     assert made(cron_plan("2026-01-01T00:01:50", startingDeadlineSeconds=10)) == []
+
+
+async def test_a_job_that_is_active_for_too_long_fails_and_ends_its_pods() -> None:
+    async with cluster() as running:
+        template = pod_template(restartPolicy="Never")
+        wanted = a("Job", "batch/v1", activeDeadlineSeconds=1, template=template)
+        await running.create(JOBS, wanted)
+        [found] = await running.until(JOBS, lambda items: condition(items[0], "Failed") is not None)
+        failed = condition(found, "Failed")
+        assert failed is not None
+        assert (failed["status"], failed["reason"]) == ("True", "DeadlineExceeded")
+        await running.until(PODS, lambda pods: not pods)
+
+
+async def test_a_suspended_job_runs_nothing_until_it_is_resumed() -> None:
+    async with cluster() as running:
+        template = pod_template(FINISHING_IMAGE, restartPolicy="Never")
+        await running.create(JOBS, a("Job", "batch/v1", suspend=True, template=template))
+        [found] = await running.until(JOBS, lambda items: condition(items[0], "Suspended") is not None)
+        assert (condition(found, "Suspended") or {})["status"] == "True"
+        assert not await running.list(PODS)
+        await running.resources.patch(JOBS, "default", "web", {"spec": {"suspend": False}})
+        [found] = await running.until(JOBS, lambda items: condition(items[0], "Complete") is not None)
+        assert (condition(found, "Suspended") or {})["status"] == "False"
+
+
+async def test_a_job_runs_no_more_pods_at_once_than_it_may() -> None:
+    async with cluster() as running:
+        template = pod_template(restartPolicy="Never")
+        await running.create(JOBS, a("Job", "batch/v1", completions=5, parallelism=2, template=template))
+        [found] = await running.until(JOBS, lambda items: items[0]["status"].get("ready") == 2)
+        assert found["status"]["active"] == 2
+        assert len(await running.list(PODS)) == 2

@@ -211,12 +211,29 @@ def _status(job: Object, pods: Sequence[Object], now: datetime, kept: int | None
     }
     if not spec_of(job).get("suspend"):
         status["startTime"] = old.get("startTime") or format_time(now)
-    if old.get("conditions"):
-        status["conditions"] = list(old["conditions"])
+    conditions = _conditions(job, now)
+    if conditions:
+        status["conditions"] = conditions
     if _is_indexed(job):
         done = sorted({int(_index_of(pod)) for pod in pods if phase(pod) == "Succeeded" and _index_of(pod)})
         status["completedIndexes"] = _ranges(done)
     return status
+
+
+def _conditions(job: Object, now: datetime) -> list[Object]:
+    """Those there are, with what there is to say about the job's suspension."""
+    known = list(status_of(job).get("conditions") or ())
+    new: Object = {
+        "type": "Suspended",
+        "status": "True",
+        "reason": "JobSuspended",
+        "message": "Job suspended",
+    }
+    if not spec_of(job).get("suspend"):
+        if condition(job, "Suspended") is None:
+            return known
+        new |= {"status": "False", "reason": "JobResumed", "message": "Job resumed"}
+    return with_condition(known, new, now)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

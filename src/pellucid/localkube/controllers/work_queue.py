@@ -41,7 +41,11 @@ class WorkQueue:
         self.add(key)
 
     def failed(self, key: Key) -> None:
-        """Have `key` looked at again after a delay that doubles with each failure in a row."""
+        """Have `key` looked at again after a delay that doubles with each failure in a row.
+
+        Not sooner, even if it was added meanwhile: what is written about a failure concerns the key too.
+        """
+        self._ready.pop(key, None)
         delay = min(FIRST_DELAY * 2 ** self._failures[key], LONGEST_DELAY)
         self._failures[key] = min(self._failures[key] + 1, 20)
         self.add_after(key, delay)
