@@ -7,7 +7,7 @@ import pytest
 from pellucid.localkube.api.admission import WriteOptions
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.store import Resources
-from pellucid.localkube.types.kinds import CONFIG_MAPS, DEPLOYMENTS
+from pellucid.localkube.types.kinds import CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from tests.localkube.api.cluster import config_map, deployment, resources_with_default_namespace
 
 Data = dict[str, str]
@@ -75,3 +75,16 @@ async def test_elements_of_lists_are_owned_by_their_key(resources: Resources) ->
     assert [one["name"] for one in containers] == ["c", "side"]
     again = await resources.patch(DEPLOYMENTS, "default", "d", wanted, kind="apply", options=by("one"))
     assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+async def test_an_element_that_nobody_applies_any_more_goes_with_what_the_server_put_in(
+    resources: Resources,
+) -> None:
+    async def ports(*numbers: int) -> list[int]:
+        wanted = [{"name": f"p{number}", "port": number} for number in numbers]
+        patch = {"metadata": {"name": "s"}, "spec": {"type": "NodePort", "ports": wanted}}
+        made = await resources.patch(SERVICES, "default", "s", patch, kind="apply", options=by("one"))
+        return [port["port"] for port in made["spec"]["ports"]]
+
+    assert await ports(80, 443) == [80, 443]
+    assert await ports(443) == [443]

@@ -225,9 +225,19 @@ def applied(
     others = {one: paths - contested for one, paths in owned.items() if one != manager}
     unwanted = [path for path in given_up if not any(path in paths for paths in others.values())]
     merged = _merged(copy.deepcopy(old), configuration, schema)
-    for path in sorted(unwanted, key=lambda path: (-len(path), path[-1] == ".")):
+    gone = _unwanted_elements(unwanted, others)
+    for path in (*gone, *sorted(unwanted, key=lambda path: (-len(path), path[-1] == "."))):
         _remove(merged, path)
     return Applied(merged, {**others, manager: frozenset(wanted)})
+
+
+def _unwanted_elements(unwanted: Sequence[Path], others: Mapping[Manager, frozenset[Path]]) -> Iterator[Path]:
+    """Elements that nobody wants a field of. They go whole, while their keys can still be found."""
+    for path in unwanted:
+        if path[-1] == "." and path[-2].startswith("k:"):
+            element = path[:-1]
+            if not any(each[: len(element)] == element for paths in others.values() for each in paths):
+                yield path
 
 
 def _refuse_conflicts(
