@@ -49,6 +49,15 @@ def test_a_pod_that_needs_no_sidecar_is_allowed_as_it_is() -> None:
     }
 
 
+def test_a_pod_that_misspells_what_it_wants_is_told_what_it_may_mean() -> None:
+    response = answer(pod({"connect-injct": "true"}))["response"]
+    assert response["allowed"]
+    assert response["warnings"] == [
+        "there is no annotation consul.hashicorp.com/connect-injct; "
+        "did you mean consul.hashicorp.com/connect-inject?"
+    ]
+
+
 def test_a_pod_that_has_no_name_yet_is_called_by_what_its_name_will_begin_with() -> None:
     author = pod()
     author["metadata"] = {"generateName": "web-"}

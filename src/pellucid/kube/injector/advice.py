@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pellucid.kube.annotations import resolve_port
+from pellucid.kube.injector.known_annotations import advice_on_names
 from pellucid.kube.injector.probes import FIRST_PORTS, is_outward
 from pellucid.kube.injector.redirection import EXCLUSIONS, Redirection, Redirector
 from pellucid.kube.pods import Object, containers_of, named_ports, native_sidecars_of
@@ -17,6 +18,7 @@ def advice(pod: Object, redirection: Redirection, *, native: bool) -> tuple[str,
     """Warnings about a pod that gets a sidecar, in the order of what they are about."""
     annotations, spec = pod["metadata"].get("annotations") or {}, pod["spec"]
     return (
+        *advice_on_names(annotations),
         *_exclusions_without_effect(annotations, redirection),
         *_captured_probes(spec, redirection),
         *_uncaptured_containers(spec, redirection),

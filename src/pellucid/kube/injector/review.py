@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from pellucid.kube.annotations import InvalidAnnotationError
+from pellucid.kube.annotations import CONNECT_INJECT_STATUS, InvalidAnnotationError
 from pellucid.kube.injector.decision import wants_sidecar
+from pellucid.kube.injector.known_annotations import advice_on_names
 from pellucid.kube.injector.mutation import Injected, injected
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.pods import Object
@@ -43,9 +44,10 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """The pod stays as it is."""
+    """The pod stays as it is, and what its author should know about that."""
 
     reason: str
+    warnings: tuple[str, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -82,7 +84,9 @@ def decided(question: Question, settings: InjectorSettings) -> Skipped | Refused
             return None
     except InvalidAnnotationError as error:
         return Refused(str(error))
-    return Skipped(f"Pod {question.name} does not require injection")
+    annotations = question.pod["metadata"].get("annotations") or {}
+    warnings = () if annotations.get(CONNECT_INJECT_STATUS) else tuple(advice_on_names(annotations))
+    return Skipped(f"Pod {question.name} does not require injection", warnings)
 
 
 def mutated(question: Question, namespace_labels: Mapping[str, str], settings: InjectorSettings) -> Outcome:
@@ -101,14 +105,18 @@ def review_with(question: Question, outcome: Outcome) -> dict[str, Any]:
 
 def _response(pod: Object, outcome: Outcome) -> dict[str, Any]:
     match outcome:
-        case Skipped(reason):
-            return {"allowed": True, "status": {"message": reason}}
+        case Skipped(reason, warnings):
+            return {"allowed": True, "status": {"message": reason}, **_told(warnings)}
         case Refused(reason):
             return {"allowed": False, "status": {"code": 400, "reason": "BadRequest", "message": reason}}
         case Injected(changed, warnings):
             patch = json.dumps(patch_between(pod, changed)).encode()
-            answer = {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(patch).decode()}
-            return answer | ({"warnings": [w[:LONGEST_WARNING] for w in warnings]} if warnings else {})
+            encoded = base64.b64encode(patch).decode()
+            return {"allowed": True, "patchType": "JSONPatch", "patch": encoded, **_told(warnings)}
+
+
+def _told(warnings: tuple[str, ...]) -> dict[str, Any]:
+    return {"warnings": [warning[:LONGEST_WARNING] for warning in warnings]} if warnings else {}
 
 
 def patch_between(before: Object, after: Object) -> list[dict[str, Any]]:
