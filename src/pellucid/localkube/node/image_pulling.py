@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.images.image import Image, ImageNotAvailable, ImageNotPresent
 from pellucid.localkube.images.image_table import ImageTable
+from pellucid.localkube.images.reference import InvalidImageName
+from pellucid.localkube.node.observations import ContainerObservation, after_pull_failure
 from pellucid.localkube.types.kinds import SECRETS
 
 Object = dict[str, Any]
@@ -46,6 +49,22 @@ async def container_image(
     said = f'Successfully pulled image "{name}" in {taken} ({taken} including waiting). '
     tell("Pulled", f"{said}Image size: {pulled.size} bytes.")
     return pulled.image
+
+
+def pull_failure(
+    one: ContainerObservation, image: str, problem: Exception, now: datetime
+) -> tuple[ContainerObservation, list[tuple[str, str]]]:
+    """What is known of a container whose image could not be had, and the events to tell: reason, message."""
+    said = str(problem)
+    known = {InvalidImageName: "InvalidImageName", NeverPulled: "ErrImageNeverPull"}
+    if reason := known.get(type(problem)):
+        event = "InspectFailed" if reason == "InvalidImageName" else reason
+        return after_pull_failure(one, reason, said, now), [(event, said)]
+    first = one.pull_failures == 0
+    reason = "ErrImagePull" if first else "ImagePullBackOff"
+    shown = said if first else f'Back-off pulling image "{image}": ErrImagePull: {said}'
+    failed = f'Failed to pull image "{image}": {said}'
+    return after_pull_failure(one, reason, shown, now), [("Failed", failed), ("Failed", f"Error: {reason}")]
 
 
 def _pull_secrets(resources: Resources, pod: Object) -> list[Mapping[str, Any]]:

@@ -1,7 +1,8 @@
 """Runs one pod from its first container to its last.
 
 One task decides and acts, step after step (`decisions` says what, `pod_status` what the API is told); exits,
-probe results and changes of the pod only wake it.
+probe results and changes of the pod only wake it. The module is long because that task is one: what it needs
+(namespaces, volumes, files, settings, probes, the end) is made elsewhere.
 """
 
 from __future__ import annotations
@@ -20,32 +21,26 @@ from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.images.image import Image, ImageNotAvailable
 from pellucid.localkube.images.image_entries import InvalidImageTable
 from pellucid.localkube.images.reference import InvalidImageName
-from pellucid.localkube.network.addresses import AddressesExhausted, PodAddresses
+from pellucid.localkube.network.addresses import AddressesExhausted
 from pellucid.localkube.network.commands import NetworkCommandFailed
+from pellucid.localkube.node.container_making import settings_of
 from pellucid.localkube.node.container_probing import ContainerProbing, PodAccess, run_hook
 from pellucid.localkube.node.container_runtime import Container, ContainerExit
 from pellucid.localkube.node.container_stopping import ContainerStopping
 from pellucid.localkube.node.decisions import Decision, decide, stop_order
-from pellucid.localkube.node.environment import (
-    ConfigurationError,
-    PodFacts,
-    container_environment,
-    service_environment,
-)
-from pellucid.localkube.node.image_pulling import NeverPulled, container_image
+from pellucid.localkube.node.environment import ConfigurationError, PodFacts
+from pellucid.localkube.node.image_pulling import container_image, pull_failure
 from pellucid.localkube.node.node_parts import NodeParts
 from pellucid.localkube.node.observations import (
     ContainerObservation,
     Terminated,
     Waiting,
     after_end,
-    after_pull_failure,
     after_start,
     back_off,
 )
-from pellucid.localkube.node.oci_config import ContainerSettings
 from pellucid.localkube.node.pod_files import PodFiles
-from pellucid.localkube.node.pod_settings import container_settings
+from pellucid.localkube.node.pod_namespaces import PodNamespaces, hostname_of
 from pellucid.localkube.node.pod_status import (
     CutShort,
     cut_short_from,
@@ -53,12 +48,11 @@ from pellucid.localkube.node.pod_status import (
     place_from,
     pod_status,
 )
-from pellucid.localkube.node.pod_volumes import PodVolumes, pod_sources
+from pellucid.localkube.node.pod_volumes import PodVolumes
 from pellucid.localkube.node.runtime_errors import ContainerFailed
-from pellucid.localkube.node.sandbox import Sandbox, SandboxFailed, SandboxSettings, make_sandbox
+from pellucid.localkube.node.sandbox import Sandbox, SandboxFailed
 from pellucid.localkube.node.volume_files import VolumeError
-from pellucid.localkube.node.volumes import container_mounts
-from pellucid.localkube.types.kinds import PODS, SERVICES
+from pellucid.localkube.types.kinds import PODS
 
 Object = dict[str, Any]
 _RETRY_S = 2.0
@@ -76,13 +70,12 @@ class PodWorker:
         self.pod = pod
         self.containers: dict[str, Container] = {}
         """Those that run now, by name."""
-        self.sandbox: Sandbox | None = None
+        self._namespaces = PodNamespaces(parts)
         self._files = PodFiles(parts.directory / "pods" / pod["metadata"]["uid"])
         self._volumes = PodVolumes(parts, self._files.volumes)
         self._mounted: dict[str, Path] = {}
         self._observed = observations_from(pod, parts.now())
         self._cut_short = cut_short_from(pod)
-        self._addresses: PodAddresses | None = None
         self._place = place_from(pod, (parts.network.node.v4, parts.network.node.v6))
         self._stopping = ContainerStopping(parts.runtime, self.containers, self._pre_stop)
         self._probing: dict[str, ContainerProbing] = {}
@@ -94,6 +87,11 @@ class PodWorker:
         self._conditions: list[Object] | None = None
         """As they were when the status was last told: others change them too."""
         self._removed = False
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """Its namespaces; None before they are made and after its end."""
+        return self._namespaces.sandbox
 
     # What others do to it
 
@@ -177,7 +175,7 @@ class PodWorker:
             return _REFRESH_S
         self._mounted = await self._volumes.refresh(self.pod, self._facts())
         if self.sandbox is None:
-            await self._make_sandbox()
+            await self._make_namespaces()
             await self._say_status()
         decision = decide(self.pod["spec"], self._observed, self._parts.now())
         if decision.finished:
@@ -224,29 +222,11 @@ class PodWorker:
 
     # Namespaces
 
-    async def _make_sandbox(self) -> None:
-        spec, metadata = self.pod["spec"], self.pod["metadata"]
-        host_network = bool(spec.get("hostNetwork"))
-        hostname = "" if host_network else (spec.get("hostname") or metadata["name"])[:63]
-        settings = SandboxSettings(
-            hostname,
-            host_network,
-            share_processes=bool(spec.get("shareProcessNamespace")),
-            host_processes=bool(spec.get("hostPID")),
-            host_ipc=bool(spec.get("hostIPC")),
-        )
-        sandbox = await make_sandbox(settings)
-        try:
-            if not host_network:
-                self._addresses = await self._parts.network.attach(sandbox.pid)
-        except BaseException:
-            await sandbox.remove()
-            raise
-        self.sandbox = sandbox
-        own = self._addresses or self._parts.network.node
+    async def _make_namespaces(self) -> None:
+        own = await self._namespaces.make(self.pod)
         self._place = msgspec.structs.replace(self._place, pod_ips=(own.v4, own.v6))
-        dns = str(self._parts.network.plan.dns)
-        self._files.write_etc(self.pod, hostname or self._parts.name, self._place.pod_ips, dns)
+        hostname, dns = hostname_of(self.pod, self._parts.name), str(self._parts.network.plan.dns)
+        self._files.write_etc(self.pod, hostname, self._place.pod_ips, dns)
 
     async def _clean_up(self) -> None:
         for container in tuple(self.containers.values()):
@@ -255,16 +235,8 @@ class PodWorker:
             _, unfinished = await asyncio.wait(self._background, timeout=_CLEAN_UP_S)
             for task in unfinished:
                 task.cancel()
-        await self._drop_sandbox()
+        await self._namespaces.drop()
         self._volumes.release()
-
-    async def _drop_sandbox(self) -> None:
-        if self.sandbox is not None:
-            await self.sandbox.remove()
-            self.sandbox = None
-        if self._addresses is not None:
-            self._parts.network.detach(self._addresses)
-            self._addresses = None
 
     # Containers
 
@@ -279,7 +251,9 @@ class PodWorker:
         if image is None:
             return
         try:
-            settings = self._settings(container, image)
+            settings = settings_of(
+                self._parts, self.pod, container, image, self._facts(), self._files, self._mounted
+            )
         except (ConfigurationError, VolumeError, ValueError) as problem:
             waiting = Waiting("CreateContainerConfigError", str(problem))
             retry = now + back_off(2)
@@ -327,38 +301,10 @@ class PodWorker:
             going.cancel()
 
     async def _pull_failed(self, one: ContainerObservation, image: str, problem: Exception) -> None:
-        said = str(problem)
-        known = {InvalidImageName: "InvalidImageName", NeverPulled: "ErrImageNeverPull"}
-        if reason := known.get(type(problem)):
-            self._observe(after_pull_failure(one, reason, said, self._parts.now()))
-            event = "InspectFailed" if reason == "InvalidImageName" else reason
-            await self._tell(event, said, one.name, warning=True)
-            return
-        first = one.pull_failures == 0
-        reason = "ErrImagePull" if first else "ImagePullBackOff"
-        shown = said if first else f'Back-off pulling image "{image}": ErrImagePull: {said}'
-        self._observe(after_pull_failure(one, reason, shown, self._parts.now()))
-        await self._tell("Failed", f'Failed to pull image "{image}": {said}', one.name, warning=True)
-        await self._tell("Failed", f"Error: {reason}", one.name, warning=True)
-
-    def _settings(self, container: Object, image: Image) -> ContainerSettings:
-        namespace = self.pod["metadata"]["namespace"]
-        services = [
-            one
-            for one in self._parts.resources.select(SERVICES)[1]
-            if (
-                one["metadata"]["namespace"] == namespace and self.pod["spec"].get("enableServiceLinks", True)
-            )
-            or (one["metadata"]["namespace"], one["metadata"]["name"]) == ("default", "kubernetes")
-        ]
-        hostname = {"HOSTNAME": self.pod["spec"].get("hostname") or self.pod["metadata"]["name"]}
-        inherited = {**image.environment, **hostname, **service_environment(services)}
-        sources = pod_sources(self._parts, namespace)
-        environment = container_environment(self.pod, container, self._facts(), sources, inherited)
-        mounts = container_mounts(container, self._mounted, environment)
-        taken = {mount.destination for mount in mounts}
-        own = [mount for mount in self._files.own_mounts(container) if mount.destination not in taken]
-        return container_settings(self.pod, container, image, environment, (*own, *mounts))
+        observation, events = pull_failure(one, image, problem, self._parts.now())
+        self._observe(observation)
+        for reason, message in events:
+            await self._tell(reason, message, one.name, warning=True)
 
     def _ended(self, name: str, container: Container, exit: ContainerExit) -> None:
         if (probing := self._probing.pop(name, None)) is not None:
@@ -422,7 +368,7 @@ class PodWorker:
         await self._stop_containers(self._grace())
         self._finished = True
         await self._say_status(finished=True)
-        await self._drop_sandbox()
+        await self._namespaces.drop()
 
     async def _stop_containers(self, grace: float) -> None:
         groups = stop_order(self.pod["spec"], self._observed)
