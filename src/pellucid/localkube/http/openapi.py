@@ -23,8 +23,11 @@ V2 = bytes.fromhex("0a03322e3012060a016b1201314200")
 
 _SCHEMA = "#/components/schemas/"
 _SPECIAL: Mapping[str, Object] = {
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": "string"},
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": "string", "format": "int-or-string"},
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {
+        "format": "int-or-string",
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+    },
 }
 
 

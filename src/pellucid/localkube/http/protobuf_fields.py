@@ -67,6 +67,12 @@ ServiceBackendPort: 1 name, 2 number int
 PodDisruptionBudget: 1 metadata ObjectMeta, 2 spec PodDisruptionBudgetSpec
 PodDisruptionBudgetSpec: 1 minAvailable IntOrString, 2 selector LabelSelector, 3 maxUnavailable IntOrString, 4 unhealthyPodEvictionPolicy
 Eviction: 1 metadata ObjectMeta, 2 deleteOptions DeleteOptions
+HorizontalPodAutoscaler: 1 metadata ObjectMeta, 2 spec HorizontalPodAutoscalerSpec
+HorizontalPodAutoscalerSpec: 1 scaleTargetRef CrossVersionObjectReference, 2 minReplicas int?, 3 maxReplicas int, 4 metrics []MetricSpec
+CrossVersionObjectReference: 1 kind, 2 name, 3 apiVersion
+MetricSpec: 1 type, 4 resource ResourceMetricSource
+ResourceMetricSource: 1 name, 2 target MetricTarget
+MetricTarget: 1 type, 2 value Quantity, 3 averageValue Quantity, 4 averageUtilization int?
 PriorityClass: 1 metadata ObjectMeta, 2 value int?, 3 globalDefault bool, 4 description, 5 preemptionPolicy
 TokenRequest: 1 metadata ObjectMeta, 2 spec TokenRequestSpec
 TokenRequestSpec: 1 audiences []string, 3 boundObjectRef BoundObjectReference, 4 expirationSeconds int?
