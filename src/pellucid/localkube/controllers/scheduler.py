@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from pellucid.localkube.controllers.controller import Controller, itself
@@ -27,6 +28,7 @@ from pellucid.localkube.controllers.reading import (
 )
 from pellucid.localkube.controllers.view import View
 from pellucid.localkube.types.kinds import NODES, PODS
+from pellucid.localkube.types.quantities import quantity
 
 SCHEDULER = "default-scheduler"
 PODS_PER_NODE = 110
@@ -81,11 +83,38 @@ def objection(pod: Object, node: Object, present: Iterable[Object]) -> str | Non
     allocatable = status_of(node).get("allocatable") or {}
     if len(present) >= int(allocatable.get("pods", PODS_PER_NODE)):
         return "Too many pods"
+    if (lacking := _lacking(pod, allocatable)) is not None:
+        return f"Insufficient {lacking}"
     if _host_ports(pod) & set().union(*(_host_ports(other) for other in present)):
         return "node(s) didn't have free ports for the requested pod ports"
     if any(_repels(term, pod, other) for term in _anti_affinity(pod) for other in present):
         return "node(s) didn't match pod anti-affinity rules"
     return None
+
+
+def _lacking(pod: Object, allocatable: Mapping[str, str]) -> str | None:
+    """A resource of which the pod asks for more than the whole node has.
+
+    What other pods asked for is not counted: this machine's processes share it anyway.
+    """
+    if not allocatable:
+        return None
+    spec = spec_of(pod)
+    inits = spec.get("initContainers") or ()
+    lasting = [*spec["containers"], *(one for one in inits if one.get("restartPolicy") == "Always")]
+    names = {name for one in (*lasting, *inits) for name in _requests(one)}
+    for name in sorted(names):
+        together = sum((_requests(one).get(name, Fraction(0)) for one in lasting), Fraction(0))
+        largest = max((_requests(one).get(name, Fraction(0)) for one in inits), default=Fraction(0))
+        if max(together, largest) > quantity(str(allocatable.get(name, "0"))):
+            return name
+    return None
+
+
+def _requests(container: Mapping[str, Any]) -> dict[str, Fraction]:
+    resources = container.get("resources") or {}
+    stated = (resources.get("limits") or {}) | (resources.get("requests") or {})
+    return {name: quantity(str(amount)) for name, amount in stated.items()}
 
 
 def node_takes(pod: Object, node: Object) -> bool:
