@@ -18,9 +18,10 @@ from pellucid.kube import webhook_server
 from pellucid.kube.controllers import endpoints
 from pellucid.kube.injector import web_server
 from pellucid.kube.injector.counters import ReviewCounters, metrics_application
+from pellucid.kube.injector.datacenters import mesh_problem
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.leader_election import Candidate, LeaderElection
-from pellucid.kube.server_client import ServerAddress
+from pellucid.kube.server_client import ServerAddress, ServerClient
 from pellucid.kube.webhook_trust import WebhookObjects, WebhookTrust
 
 WITHDRAWN_S = 3.0
@@ -56,10 +57,11 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
     client = AsyncClient()
     trust = WebhookTrust(client, settings.webhook)
     election = LeaderElection(client, settings.candidate)
-    counters = ReviewCounters()
+    counters, server = ReviewCounters(), ServerClient(settings.server)
     app = web_server.application(
         lambda: _with_authority(settings),
         _namespace_labels(client),
+        mesh_problem(server),
         lambda: _missing(trust),
         counters,
         stop.is_set,
@@ -84,6 +86,7 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
         closed.set()
         await serving
         looking_after.cancel()
+    await server.aclose()
     await client.aclose()
     return 0
 

@@ -11,6 +11,7 @@ import pytest
 
 from pellucid.kube.injector.counters import ReviewCounters, metrics_application
 from pellucid.kube.injector.web_server import application
+from pellucid.kube.pods import Object
 from tests.kube.injector.pods import PREFIX, SETTINGS, Pod, pod
 
 REDIRECTS = {PREFIX + "transparent-proxy": "true"}
@@ -21,12 +22,17 @@ class Webhook:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.missing = ""
+        self.missing = self.problem = ""
         self.leaving = False
         self.labels: Mapping[str, str] | Exception = {}
         self.counters = ReviewCounters()
         app = application(
-            lambda: SETTINGS, self._labels, lambda: self.missing, self.counters, lambda: self.leaving
+            lambda: SETTINGS,
+            self._labels,
+            self._mesh_problem,
+            lambda: self.missing,
+            self.counters,
+            lambda: self.leaving,
         )
         self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://webhook")
 
@@ -35,6 +41,9 @@ class Webhook:
         if isinstance(self.labels, Exception):
             raise self.labels
         return self.labels
+
+    async def _mesh_problem(self, _: Object) -> str:
+        return self.problem
 
     async def review(self, author: Pod, namespace: str = "default") -> httpx2.Response:
         request = {"uid": "u", "namespace": namespace, "object": author}
@@ -81,6 +90,14 @@ async def test_answers_are_counted_by_outcome(webhook: Webhook) -> None:
     await webhook.review(pod({"connect-inject": "true"}))
     await webhook.review(pod({"connect-inject": "true"}, containers=[]))
     assert await webhook.counts() == {"injected": 2.0, "skipped": 1.0, "refused": 1.0, "failed": 0.0}
+
+
+async def test_a_pod_for_which_the_mesh_lacks_something_is_refused(webhook: Webhook) -> None:
+    webhook.problem = "there is no gateway"
+    answer = await webhook.review(pod({"connect-inject": "true"}))
+    assert answer.json()["response"]["status"]["message"] == "there is no gateway"
+    assert await allowed(await webhook.review(pod()))
+    assert (await webhook.counts())["refused"] == 1.0
 
 
 async def test_a_failure_is_told_to_whoever_creates_the_pod(webhook: Webhook) -> None:

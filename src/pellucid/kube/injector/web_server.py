@@ -11,7 +11,17 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pellucid.kube.injector.counters import ReviewCounters
-from pellucid.kube.injector.review import NotAReview, Outcome, decided, mutated, question_in, review_with
+from pellucid.kube.injector.datacenters import MeshProblem
+from pellucid.kube.injector.mutation import Injected
+from pellucid.kube.injector.review import (
+    NotAReview,
+    Outcome,
+    Refused,
+    decided,
+    mutated,
+    question_in,
+    review_with,
+)
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.webhook_server import TooLarge, body_of
 
@@ -23,6 +33,7 @@ log = structlog.get_logger("pellucid.kube.injector")
 def application(
     settings: Callable[[], InjectorSettings],
     namespace_labels: NamespaceLabels,
+    mesh_problem: MeshProblem,
     not_ready: Callable[[], str],
     counters: ReviewCounters,
     is_leaving: Callable[[], bool] = lambda: False,
@@ -45,6 +56,8 @@ def application(
             outcome: Outcome | None = decided(question, now)
             if outcome is None:
                 outcome = mutated(question, await namespace_labels(question.namespace), now)
+            if isinstance(outcome, Injected) and (problem := await mesh_problem(question.pod)):
+                outcome = Refused(problem)
             counters.count(outcome)
             return JSONResponse(review_with(question, outcome))
         except NotAReview as error:
