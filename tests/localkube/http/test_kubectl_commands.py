@@ -167,6 +167,12 @@ async def test_cluster_information(served: Served) -> None:
     assert "Name:" in await run(served, "describe namespace default")
 
 
+async def test_a_debug_container_is_refused_as_where_there_are_none(served: Served) -> None:
+    await run(served, "run p --image=b")
+    _, _, errors = await served.try_kubectl("debug", "p", "--image=b")
+    assert "ephemeral containers are disabled for this cluster" in errors
+
+
 async def test_draining_and_cordoning_a_node(served: Served) -> None:
     node = '{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1"}}'
     pod = """

@@ -60,8 +60,8 @@ def not_found(resource: Resource, name: str) -> ApiError:
 
 
 def no_such_path() -> ApiError:
-    """There is no such path."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    """There is no such path. Clients know it from a missing object by details that name nothing."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {"causes": []})
 
 
 def already_exists(resource: Resource, name: str) -> ApiError:
