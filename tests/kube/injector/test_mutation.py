@@ -189,6 +189,12 @@ class TestService:
     def test_a_pod_without_containers_is_refused(self) -> None:
         assert refusal(pod(containers=[])) == "the pod has no container to put a sidecar beside"
 
+    @pytest.mark.parametrize(
+        "spec", [{"os": {"name": "windows"}}, {"nodeSelector": {"kubernetes.io/os": "windows"}}]
+    )
+    def test_a_pod_for_windows_is_refused(self, spec: dict[str, Any]) -> None:
+        assert refusal(pod(**spec)) == "the pod is for Windows, and sidecars run on Linux only"
+
 
 class TestUpstreams:
     def test_all_containers_of_the_author_are_told_where_they_are(self) -> None:

@@ -73,7 +73,7 @@ async def _settings(invocation: Invocation) -> InjectConnectSettings:
         port=port,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
-        injector=_injector(flags, native=await _native(flags)),
+        injector=injector_settings(flags, native=await _native(flags)),
         authority_file=authority,
         webhook=WebhookObjects(
             namespace,
@@ -93,7 +93,11 @@ def _place(flags: FlagValues, name: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _injector(flags: FlagValues, *, native: bool) -> InjectorSettings:
+def injector_settings(flags: FlagValues, *, native: bool) -> InjectorSettings:
+    """What the flags say of pods; the server's authority is not among it.
+
+    Raises InvalidAnnotationError for what is no quantity.
+    """
     from pellucid.kube.injector.settings import InjectorSettings, LifecycleDefaults, MetricsDefaults
 
     return InjectorSettings(

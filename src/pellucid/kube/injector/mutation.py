@@ -93,6 +93,8 @@ def injected(pod: Object, namespace_labels: Mapping[str, str], settings: Injecto
     containers = containers_of(pod["spec"])
     if not containers:
         raise InvalidAnnotationError("the pod has no container to put a sidecar beside")
+    if _runs_on_windows(pod["spec"]):
+        raise InvalidAnnotationError("the pod is for Windows, and sidecars run on Linux only")
     annotations = _with_defaults(pod["metadata"].get("annotations") or {}, containers)
     wishes = _wishes(pod, annotations, namespace_labels, settings)
     refuse_clashes(pod["spec"], tuple(_own_ports(wishes)))
@@ -107,6 +109,11 @@ def injected(pod: Object, namespace_labels: Mapping[str, str], settings: Injecto
     }
     changed = {**pod, "metadata": metadata, "spec": _spec(pod["spec"], wishes, settings)}
     return Injected(changed, advice(pod, wishes.redirection, native=wishes.native))
+
+
+def _runs_on_windows(spec: Object) -> bool:
+    asked = (spec.get("os") or {}).get("name"), (spec.get("nodeSelector") or {}).get("kubernetes.io/os")
+    return "windows" in asked
 
 
 def _with_defaults(annotations: Mapping[str, str], containers: list[Object]) -> dict[str, str]:
