@@ -68,5 +68,5 @@ def test_each_flag_is_its_setting() -> None:
 
 
 def test_what_is_no_quantity_is_refused_by_flag() -> None:
-    with pytest.raises(InvalidAnnotationError, match='^parsing flag -init-container-cpu-limit:"much"'):
+    with pytest.raises(InvalidAnnotationError, match='parsing flag -init-container-cpu-limit:"much"'):
         settings("-init-container-cpu-limit=much")
