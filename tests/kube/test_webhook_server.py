@@ -98,3 +98,12 @@ def test_without_a_host_every_address_is_listened_on(address: str) -> None:
     with listening("", 0) as listener:
         port = listener.getsockname()[1]
         socket.create_connection((address, port)).close()
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with listening("127.0.0.1", 0) as listener:
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        client.close()
+        accepted.close()
