@@ -9,6 +9,7 @@ from pathlib import Path
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.controllers.controller import Controller
 from pellucid.localkube.controllers.cronjob import CRON_JOB_CONTROLLER
+from pellucid.localkube.controllers.custom_resource_definition import CUSTOM_RESOURCE_DEFINITION_CONTROLLER
 from pellucid.localkube.controllers.daemonset import DAEMON_SET_CONTROLLER
 from pellucid.localkube.controllers.deployment import DEPLOYMENT_CONTROLLER
 from pellucid.localkube.controllers.disruption import DISRUPTION_CONTROLLER
@@ -39,6 +40,7 @@ def controllers(
     """
     return (
         NAMESPACE_CONTROLLER,
+        CUSTOM_RESOURCE_DEFINITION_CONTROLLER,
         service_account_controller(authority),
         token_secret_controller(authority, issue),
         SCHEDULER_CONTROLLER,

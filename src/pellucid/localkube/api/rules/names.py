@@ -20,7 +20,9 @@ _LABEL_VALUE = rf"({_QUALIFIED_NAME})?"
 _ENVIRONMENT_NAME = r"[-._a-zA-Z][-._a-zA-Z0-9]*"
 _ANNOTATIONS_LIMIT = 256 * 1024
 _PATH_NAMES = frozenset({"roles", "clusterroles", "rolebindings", "clusterrolebindings"})
-_STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+_STANDARD_FINALIZERS = frozenset(
+    {"kubernetes", "orphan", "foregroundDeletion", "customresourcecleanup.apiextensions.k8s.io"}
+)
 
 _LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
