@@ -19,6 +19,7 @@ from pellucid.kube.controllers import endpoints
 from pellucid.kube.injector import web_server
 from pellucid.kube.injector.counters import ReviewCounters, metrics_application
 from pellucid.kube.injector.datacenters import mesh_problem
+from pellucid.kube.injector.overlooked import tell_overlooked
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.leader_election import Candidate, LeaderElection
 from pellucid.kube.server_client import ServerAddress, ServerClient
@@ -69,7 +70,7 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
     closed = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         looking_after = tasks.create_task(trust.run())
-        leading = tasks.create_task(election.run(lambda: _register_pods(client, settings)))
+        leading = tasks.create_task(election.run(lambda: _lead(client, settings)))
         serving = tasks.create_task(webhook_server.serve_at(app, listener, trust.context, closed))
         if settings.metrics_port:
             metrics = metrics_application(counters)
@@ -91,13 +92,15 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
     return 0
 
 
-async def _register_pods(client: AsyncClient, settings: InjectConnectSettings) -> None:
+async def _lead(client: AsyncClient, settings: InjectConnectSettings) -> None:
     controller = endpoints.ControllerSettings(
         server=settings.server,
         metrics_enabled=settings.injector.metrics.enabled,
         prometheus_scrape_port=settings.injector.metrics.scrape_port,
     )
-    await endpoints.run(client, controller, asyncio.Event())
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(endpoints.run(client, controller, asyncio.Event()))
+        tasks.create_task(tell_overlooked(client, settings.injector))
 
 
 def _with_authority(settings: InjectConnectSettings) -> InjectorSettings:

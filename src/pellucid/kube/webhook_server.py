@@ -16,6 +16,8 @@ MAX_BODY_BYTES = 3 << 20
 """What the API server takes as an object, and then some."""
 MOST_CONNECTIONS = 512
 STOP_SECONDS = 10
+KEPT_OPEN_SECONDS = 120
+"""How long a connection may be idle: the API server keeps its own, and a close could meet a question."""
 
 
 class TooLarge(Exception):
@@ -64,6 +66,7 @@ async def serve_at(
         access_log=False,
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEPT_OPEN_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         lifespan="off",
     )
