@@ -119,7 +119,8 @@ async def serve(handed: Handed) -> None:
         await create_first_objects(resources, plan)
         tokens = _tokens(handed.directory / "pki", resources)
         images = _images(handed.directory, definition, world, undo)
-        kubelets = _kubelets(handed.directory, definition, plan, resources, tokens, images)
+        proxy = ServiceProxy(resources, plan, world.rules)
+        kubelets = _kubelets(handed.directory, definition, plan, resources, tokens, images, proxy)
         await _listen(handed, definition, plan, resources, tokens, kubelets, undo)
         authority = (handed.directory / "pki" / "ca.crt").read_text()
         volumes = handed.directory / "volumes"
@@ -128,7 +129,7 @@ async def serve(handed: Handed) -> None:
             return tokens.issue(namespace, account, uid, seconds=None)
 
         _run(undo, stop, run_controllers(resources, authority, volumes, lasting_token))
-        _run(undo, stop, ServiceProxy(resources, plan, world.rules).run())
+        _run(undo, stop, proxy.run())
         dns = DnsServer(resources, str(plan.dns), outside=world.names, upstream=world.upstream)
         _run(undo, stop, dns.run())
         for kubelet in kubelets:
@@ -173,6 +174,7 @@ def _kubelets(
     resources: Resources,
     tokens: ServiceAccountTokens,
     images: ImageTable,
+    proxy: ServiceProxy,
 ) -> list[Kubelet]:
     return [
         Kubelet(
@@ -182,6 +184,7 @@ def _kubelets(
             PodNetwork(plan, index),
             images,
             issue_token=_token_issuer(resources, tokens),
+            left_alone=proxy.until_left_alone,
             cgroup=cgroup_of(name),
             control_plane=index == 0,
             version=str(definition.settings.release),

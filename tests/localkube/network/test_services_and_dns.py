@@ -1,4 +1,7 @@
+# ruff: noqa: ASYNC110
 import asyncio
+import contextlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +82,33 @@ async def test_an_unreadable_question_gets_no_answer_and_a_long_one_is_cut(tmp_p
     assert DNSRecord.parse(short).header.tc
     assert len(DNSRecord.parse(full).rr) == 100
     running.cancel()
+
+
+async def is_left_alone(proxy: ServiceProxy, address: str) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            await proxy.until_left_alone([address])
+            return True
+    return False
+
+
+async def test_an_address_is_left_alone_once_no_ready_endpoint_has_it(tmp_path: Path) -> None:
+    async with own_network(), kubelet_on(await api_objects(), tmp_path) as node:
+        proxy = ServiceProxy(node.resources, AddressPlan())
+        running = asyncio.ensure_future(proxy.run())
+        address = "10.244.0.77"
+        await expose(node, {"status": {"podIP": address}})
+        while await is_left_alone(proxy, address):
+            await asyncio.sleep(0)
+        assert address in rules()
+        assert await is_left_alone(proxy, "10.244.0.7")
+        gone = [{"addresses": [address], "conditions": {"ready": False, "terminating": True}}]
+        await node.resources.patch(ENDPOINT_SLICES, "default", "web-1", {"endpoints": gone})
+        async with asyncio.timeout(30):
+            await proxy.until_left_alone([address])
+        assert address not in rules()
+        running.cancel()
+
+
+def rules() -> str:
+    return subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout

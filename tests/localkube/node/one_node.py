@@ -19,6 +19,7 @@ from pellucid.localkube.network.links import set_up_node
 from pellucid.localkube.network.pod_network import PodNetwork
 from pellucid.localkube.node.kubelet import Kubelet
 from pellucid.localkube.node.log_file import LogOptions
+from pellucid.localkube.node.node_parts import LeftAlone, at_once
 from pellucid.localkube.node.streams import KubeletStreams
 from pellucid.localkube.types.kinds import CONFIG_MAPS, NAMESPACES, PODS, SERVICE_ACCOUNTS
 from pellucid.state.log import Log
@@ -121,6 +122,7 @@ async def kubelet_on(
     directory: Path,
     trusted: Mapping[str, bytes] | None = None,
     registries: Registries | None = None,
+    left_alone: LeftAlone = at_once,
 ) -> AsyncIterator[Node]:
     async def token(pod: Object, projection: Object) -> str:
         return f"token of {pod['metadata']['name']}"
@@ -132,6 +134,7 @@ async def kubelet_on(
         PodNetwork(AddressPlan()),
         ImageTable(directory / "images", directory / "images.json", trusted, registries),
         issue_token=token,
+        left_alone=left_alone,
         cgroup=f"localkube-test-{os.getpid()}",
     )
     running = asyncio.ensure_future(kubelet.run())

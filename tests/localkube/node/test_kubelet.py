@@ -1,3 +1,6 @@
+# ruff: noqa: ASYNC110
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -194,3 +197,25 @@ async def test_a_ready_pod_that_was_given_up_while_its_node_was_silent_is_ready_
     changed = await node.resources.patch(PODS, "default", "a", patch, subresource="status")
     assert condition(changed, "Ready") == "False"
     await node.until("a", is_ready)
+
+
+async def test_a_pod_is_told_to_end_only_when_services_have_left_it_alone(tmp_path: Path) -> None:
+    asked: list[Sequence[str]] = []
+    left = asyncio.Event()
+
+    async def left_alone(addresses: Sequence[str]) -> None:
+        asked.append(addresses)
+        await left.wait()
+
+    async with own_network(), kubelet_on(await api_objects(), tmp_path, left_alone=left_alone) as node:
+        script = "trap 'echo told; exit 0' TERM; while :; do sleep 0.1; done"
+        await node.create("a", shell(script), terminationGracePeriodSeconds=30)
+        pod = await node.until_phase("a", "Running")
+        lines = node.streams.logs(pod, "c", LogOptions(follow=True))
+        await node.delete("a")
+        while not asked:
+            await asyncio.sleep(0)
+        left.set()
+        assert await anext(lines) == b"told\n"
+        await node.until_gone("a")
+    assert asked == [tuple(one["ip"] for one in pod["status"]["podIPs"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -27,11 +28,20 @@ class ServiceProxy:
         self._plan = plan
         self._last_rules = last_rules or {}
         self._applied = {4: "", 6: ""}
+        self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled."""
         async for _ in changes_of(self._resources, (SERVICES, ENDPOINT_SLICES, PODS, NODES)):
             await self._apply()
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    async def until_left_alone(self, addresses: Sequence[str]) -> None:
+        """Until no rule leads to any of the addresses: new connections to services end elsewhere then."""
+        targets = [f"--to-destination {f'[{one}]' if ':' in one else one}:" for one in addresses]
+        while any(target in rules for rules in self._applied.values() for target in targets):
+            await self._changed.wait()
 
     async def _apply(self) -> None:
         for version, command in ((4, "iptables-restore"), (6, "ip6tables-restore")):

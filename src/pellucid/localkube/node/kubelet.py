@@ -19,7 +19,7 @@ from pellucid.localkube.network.pod_network import PodNetwork
 from pellucid.localkube.node.container_runtime import ContainerRuntime
 from pellucid.localkube.node.event_recorder import EventRecorder
 from pellucid.localkube.node.node_object import lease_object, machine_capacity, node_object, node_status
-from pellucid.localkube.node.node_parts import IssueToken, NodeParts
+from pellucid.localkube.node.node_parts import IssueToken, LeftAlone, NodeParts, at_once
 from pellucid.localkube.node.orphans import reap_orphans
 from pellucid.localkube.node.pod_volumes import refers_to
 from pellucid.localkube.node.pod_worker import PodWorker
@@ -42,6 +42,7 @@ class Kubelet:
         images: ImageTable,
         *,
         issue_token: IssueToken,
+        left_alone: LeftAlone = at_once,
         cgroup: str,
         version: str = "v1.30.0",
         control_plane: bool = True,
@@ -63,6 +64,7 @@ class Kubelet:
             issue_token=issue_token,
             now=now,
             capacity=machine_capacity(),
+            left_alone=left_alone,
         )
 
     @property

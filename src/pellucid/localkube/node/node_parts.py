@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,12 @@ from pellucid.localkube.node.event_recorder import EventRecorder
 Object = dict[str, Any]
 IssueToken = Callable[[Object, Object], Awaitable[str]]
 """From a pod and a `serviceAccountToken` projection to a token bound to that pod."""
+LeftAlone = Callable[[Sequence[str]], Awaitable[None]]
+"""Waits until no service sends new connections to some addresses."""
+
+
+async def at_once(addresses: Sequence[str]) -> None:
+    """For a node without services."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +39,4 @@ class NodeParts:
     issue_token: IssueToken
     now: Callable[[], datetime]
     capacity: dict[str, str]
+    left_alone: LeftAlone = at_once

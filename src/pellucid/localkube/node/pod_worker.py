@@ -58,6 +58,7 @@ Object = dict[str, Any]
 _RETRY_S = 2.0
 _REFRESH_S = 60.0
 _CLEAN_UP_S = 5.0
+_LEFT_ALONE_S = 1.0
 _TOO_LONG = CutShort("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 _log = structlog.get_logger(__name__)
 
@@ -135,6 +136,7 @@ class PodWorker:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(timeout):
                         await self._wake.wait()
+            await self._be_left_alone()
             await self._stop_containers(0 if self._removed else self._grace())
             await self._say_status(finished=True)
             await self._clean_up()
@@ -369,6 +371,13 @@ class PodWorker:
         self._finished = True
         await self._say_status(finished=True)
         await self._namespaces.drop()
+
+    async def _be_left_alone(self) -> None:
+        """Services stop sending connections here before anything is told to end; not for long, though."""
+        if self.containers and not self._removed and not self.pod["spec"].get("hostNetwork"):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(_LEFT_ALONE_S, self._grace())):
+                    await self._parts.left_alone(self._place.pod_ips)
 
     async def _stop_containers(self, grace: float) -> None:
         groups = stop_order(self.pod["spec"], self._observed)
