@@ -82,7 +82,7 @@ async def test_nobody_grants_what_they_do_not_have(served: Served) -> None:
     await served.kubectl("create", "rolebinding", "same", "--role=same", "--user=eve", "--as=bob")
     told = await refusal(served, "create", "role", "more", "--verb=delete", "--resource=pods", "--as=bob")
     assert told == (
-        'error: failed to create role: roles.rbac.authorization.k8s.io "more" is forbidden: user "bob" '
+        'Error from server (Forbidden): roles.rbac.authorization.k8s.io "more" is forbidden: user "bob" '
         '(groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n'
         '{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}'
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 
 from pellucid.localkube.api.objects import Object
 from pellucid.localkube.types.kinds import Resource
+
+Post = Callable[[Object, bytes, float], Awaitable[bytes]]
+"""Send a body to a webhook's clientConfig, within seconds; answers the body. Raises OSError, TimeoutError."""
 
 
 class User(msgspec.Struct, frozen=True):

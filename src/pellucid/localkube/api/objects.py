@@ -69,8 +69,8 @@ def row_of(resource: Resource, value: Object) -> Row:
 
 
 def shown(resource: Resource, value: Object) -> Object:
-    """A stored object as a version of its resource shows it."""
-    if value.get("apiVersion") == resource.api_version:
+    """A stored object as a version of its resource shows it, unless it takes a webhook to tell."""
+    if resource.converted or value.get("apiVersion") == resource.api_version:
         return value
     return {**value, "apiVersion": resource.api_version}
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from pellucid.localkube.api import life, managed_fields, patches, rules
 from pellucid.localkube.api.admission import Admission, EverythingAdmitted, Review, WriteOptions
+from pellucid.localkube.api.conversion import Conversion, NoConversion
 from pellucid.localkube.api.decoding import decoded, strict_error
 from pellucid.localkube.api.definition_status import with_status
 from pellucid.localkube.api.managed_fields import Manager
@@ -103,6 +104,7 @@ class Resources:
         self.admission: Admission = EverythingAdmitted()
         self.checks: list[Callable[[Review], None]] = []
         """Looked at before the admission's own validation; each may raise ApiError."""
+        self.conversion: Conversion = NoConversion()
 
     def close(self) -> None:
         """Follow the log no longer; the log itself is the caller's."""
@@ -171,6 +173,31 @@ class Resources:
         if found is None:
             raise not_found(resource, name)
         return found
+
+    async def seen(self, resource: Resource, values: Sequence[Object]) -> tuple[Object, ...]:
+        """Objects that were read, in the very version of the resource. Raises ApiError 500."""
+        strange = [one for one in values if one["apiVersion"] != resource.api_version]
+        definition = self.definition(resource) if strange and resource.converted else None
+        if definition is None:
+            return tuple(values)
+        converted = iter(await self.conversion.convert(definition, strange, resource.api_version))
+        return tuple(one if one["apiVersion"] == resource.api_version else next(converted) for one in values)
+
+    async def _seen(self, resource: Resource, stored: Stored[Row]) -> Object:
+        [value] = await self.seen(resource, [shown(resource, stored.value.value)])
+        return value
+
+    async def _as_stored(self, resource: Resource, value: Object) -> Object:
+        """The object in the version that is stored."""
+        definition = self.definition(resource) if resource.converted else None
+        if definition is None:
+            return value
+        storage = next(one["name"] for one in definition["spec"]["versions"] if one.get("storage"))
+        api_version = f"{resource.group}/{storage}"
+        if api_version == resource.api_version:
+            return value
+        [converted] = await self.conversion.convert(definition, [value], api_version)
+        return converted
 
     def select(
         self, resource: Resource, namespace: str = "", label_selector: str = "", field_selector: str = ""
@@ -395,11 +422,13 @@ class Resources:
             stored = self._log.head.get(OBJECTS, key_of(resource, namespace, name))
             if stored is None:
                 raise not_found(resource, name)
-            old = shown(resource, stored.value.value)
+            old = await self._seen(resource, stored)
             wanted = differ(old)
             self._check_preconditions(resource, name, wanted, old)
             try:
-                return await self._replace(resource, namespace, stored, wanted, subresource, None, options)
+                return await self._replace(
+                    resource, namespace, stored, old, wanted, subresource, None, options
+                )
             except Conflict:
                 continue
         raise conflict(resource, name)
@@ -431,7 +460,7 @@ class Resources:
                     result = managed_fields.applied(None, configuration, schema, manager, force=True)
                     value = life.born(resource, copy.deepcopy(configuration), namespace, self._source)
                     return await self._create(resource, namespace, value, result, options)
-                old = shown(resource, stored.value.value)
+                old = await self._seen(resource, stored)
                 self._check_preconditions(resource, name, configuration, old)
                 result = managed_fields.applied(
                     old,
@@ -442,7 +471,7 @@ class Resources:
                     defaulted=self._defaulted(resource, copy.deepcopy(configuration)),
                 )
                 return await self._replace(
-                    resource, namespace, stored, result.value, subresource, result, options
+                    resource, namespace, stored, old, result.value, subresource, result, options
                 )
             except Conflict:
                 continue
@@ -453,12 +482,12 @@ class Resources:
         resource: Resource,
         namespace: str,
         stored: Stored[Row],
+        old: Object,
         wanted: Object,
         subresource: str,
         owned: managed_fields.Applied | None,
         options: WriteOptions,
     ) -> Object:
-        old = shown(resource, stored.value.value)
         name = old["metadata"]["name"]
         new = life.changed(resource, old, wanted, subresource)
         if resource.stored == SERVICES.stored and not subresource:
@@ -539,7 +568,7 @@ class Resources:
             stored = self._log.head.get(OBJECTS, key_of(resource, namespace, name))
             if stored is None:
                 raise not_found(resource, name)
-            old = shown(resource, stored.value.value)
+            old = await self._seen(resource, stored)
             _check_uid(resource, name, uid, old)
             if resource_version not in ("", old["metadata"]["resourceVersion"]):
                 raise conflict(resource, name, "Precondition failed: resourceVersion differs")
@@ -671,10 +700,11 @@ class Resources:
             value = self._with_addresses(value, stored)
         elif resource.stored == CUSTOM_RESOURCE_DEFINITIONS.stored:
             value = with_status(value, self._others(resource, value), self._source.timestamp())
-        meta = {**value["metadata"], "resourceVersion": str(self._log.head.revision + 1)}
-        value = {**value, "metadata": meta}
-        await self._commit([Put(OBJECTS, row_of(resource, value))], stored, options)
-        return value
+        kept = await self._as_stored(resource, value)
+        version = str(self._log.head.revision + 1)
+        row = row_of(resource, _at(kept, version))
+        await self._commit([Put(OBJECTS, row)], stored, options)
+        return row.value if kept is value else _at(value, version)
 
     def _with_addresses(self, service: Object, stored: Stored[Row] | None) -> Object:
         old = None if stored is None else stored.value.value
@@ -704,6 +734,10 @@ class Resources:
             raise not_stored(error, full=isinstance(error, StorageFull)) from None
         except LogClosed:
             raise unavailable("the cluster is being stopped") from None
+
+
+def _at(value: Object, version: str) -> Object:
+    return {**value, "metadata": {**value["metadata"], "resourceVersion": version}}
 
 
 def _check_uid(resource: Resource, name: str, uid: str, old: Object) -> None:

@@ -9,12 +9,12 @@ import asyncio
 import base64
 import copy
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from pellucid.localkube.api.admission import Review
+from pellucid.localkube.api.admission import Post, Review
 from pellucid.localkube.api.objects import Object
 from pellucid.localkube.api.patches import PatchError, json_patch
 from pellucid.localkube.api.selectors import selector_test
@@ -31,9 +31,6 @@ KNOWN_VERSIONS = ("v1", "v1beta1")
 _NEVER_REVIEWED = frozenset(
     {MUTATING_WEBHOOK_CONFIGURATIONS.stored, VALIDATING_WEBHOOK_CONFIGURATIONS.stored}
 )
-
-Post = Callable[[Object, bytes, float], Awaitable[bytes]]
-"""Send a body to a webhook's clientConfig, within seconds; answers the body. Raises OSError, TimeoutError."""
 
 
 class WebhookFailed(Exception):

@@ -57,9 +57,9 @@ class ObjectVerbs:
             raise method_not_allowed()
         match verb:
             case "get":
-                return self._get(request, target)
+                return await self._get(request, target)
             case "list":
-                return self._list(request, target)
+                return await self._list(request, target)
             case "watch":
                 return self._watch(request, target)
             case "create":
@@ -76,11 +76,12 @@ class ObjectVerbs:
 
     # Reading
 
-    def _get(self, request: Request, target: Target) -> Response:
+    async def _get(self, request: Request, target: Target) -> Response:
         found = self._resources.peek(target.resource, target.namespace, target.name)
         if found is None:
             raise not_found(target.resource, target.name)
-        return json_response(self._shown(request, target, found))
+        [value] = await self._resources.seen(target.resource, [found])
+        return json_response(self._shown(request, target, value))
 
     def _shown(self, request: Request, target: Target, value: Object) -> Object:
         if requests.accepts_metadata(request):
@@ -99,7 +100,7 @@ class ObjectVerbs:
             include=request.parameter("includeObject", "Metadata"),
         )
 
-    def _list(self, request: Request, target: Target) -> Response:
+    async def _list(self, request: Request, target: Target) -> Response:
         limit = request.parameter("limit")
         page = self._resources.page(
             target.resource,
@@ -110,13 +111,14 @@ class ObjectVerbs:
             token=request.parameter("continue"),
             exactly=self._exactly(request),
         )
+        objects = await self._resources.seen(target.resource, page.objects)
         metadata: Object = {"resourceVersion": str(page.revision)}
         if page.token:
             metadata["continue"] = page.token
             if not request.parameter("labelSelector") and not request.parameter("fieldSelector"):
                 metadata["remainingItemCount"] = page.remaining
         if requests.accepts_table(request):
-            shown = self._table(request, target, list(page.objects), str(page.revision))
+            shown = self._table(request, target, list(objects), str(page.revision))
             return json_response({**shown, "metadata": metadata})
         if requests.accepts_metadata(request):
             return json_response(
@@ -124,7 +126,7 @@ class ObjectVerbs:
                     "kind": "PartialObjectMetadataList",
                     "apiVersion": "meta.k8s.io/v1",
                     "metadata": metadata,
-                    "items": [metadata_only(one) for one in page.objects],
+                    "items": [metadata_only(one) for one in objects],
                 }
             )
         return json_response(
@@ -132,7 +134,7 @@ class ObjectVerbs:
                 "kind": target.resource.list_kind,
                 "apiVersion": target.resource.api_version,
                 "metadata": metadata,
-                "items": page.objects,
+                "items": objects,
             }
         )
 
@@ -156,12 +158,13 @@ class ObjectVerbs:
         return version if match == "Exact" else 0
 
     def _watch(self, request: Request, target: Target) -> Response:
-        def line(event: Event) -> bytes:
-            if event.type in ("BOOKMARK", "ERROR"):
+        plain = not requests.accepts_table(request) and not requests.accepts_metadata(request)
+
+        async def line(event: Event) -> bytes:
+            if event.type in ("BOOKMARK", "ERROR") or (plain and not target.resource.converted):
                 return event.line
-            if not requests.accepts_table(request) and not requests.accepts_metadata(request):
-                return event.line
-            return Event(event.type, self._shown(request, target, event.object)).line
+            [value] = await self._resources.seen(target.resource, [event.object])
+            return Event(event.type, value if plain else self._shown(request, target, value)).line
 
         return Response(stream=watch_lines(self._resources, target, request, line))
 

@@ -19,9 +19,10 @@ Object = dict[str, Any]
 async def scaled(resources: Resources, request: Request, target: Target, user: User) -> Object:
     """Answer GET, PUT or PATCH of a Scale. Raises ApiError."""
     places = _places(resources, target)
-    current = resources.peek(target.resource, target.namespace, target.name)
-    if current is None:
+    found = resources.peek(target.resource, target.namespace, target.name)
+    if found is None:
         raise not_found(target.resource, target.name)
+    [current] = await resources.seen(target.resource, [found])
     shown = _scale(current, places)
     match request.method:
         case "GET":

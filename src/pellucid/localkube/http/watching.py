@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from pellucid.localkube.api.status import ApiError, bad_request
@@ -21,12 +21,12 @@ LONGEST_SECONDS = (1800.0, 3600.0)
 
 
 async def watch_lines(
-    resources: Resources, target: Target, request: Request, line: Callable[[Event], bytes]
+    resources: Resources, target: Target, request: Request, line: Callable[[Event], Awaitable[bytes]]
 ) -> AsyncIterator[bytes]:
     """The events asked for, one JSON object a line. line: an event as the client takes it."""
     try:
         async for event in _events(resources, target, request):
-            yield line(event)
+            yield await line(event)
     except ApiError as error:
         yield error_event(error).line
 

@@ -46,6 +46,8 @@ class Resource(msgspec.Struct, frozen=True):
     stated_list_kind: str = ""
     custom: bool = False
     """Defined by a CustomResourceDefinition."""
+    converted: bool = False
+    """Objects stored in another version are converted by a webhook, not merely shown as this one."""
 
     @property
     def api_version(self) -> str:
@@ -393,6 +395,7 @@ def custom_resources(definition: Mapping[str, Any]) -> tuple[Resource, ...]:
             subresources=(_scale(),) if "scale" in version.get("subresources", {}) else (),
             stated_list_kind=names.get("listKind", ""),
             custom=True,
+            converted=(spec.get("conversion") or {}).get("strategy") == "Webhook",
         )
         for version in served
     )
