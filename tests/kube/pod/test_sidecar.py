@@ -130,6 +130,20 @@ def test_a_credential_outlives_the_servers_restart(agent: PodAgent, pod: Pod) ->
         assert envoy_of(sidecar) == envoy
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(180)
+def test_a_credential_that_is_of_no_use_any_more_is_replaced(agent: PodAgent, pod: Pod) -> None:
+    with agent.running(), pod.sidecar() as sidecar:
+        agent.register("uid-1")
+        eventually(lambda: is_ready(pod), "it is ready")
+        first = envoy_of(sidecar)
+        for service in ("hello-1-hello-sidecar-proxy", "hello-1-hello"):
+            agent.put("/v1/catalog/deregister", {"Node": "worker-virtual", "ServiceID": service}, REGISTRAR)
+        agent.register("uid-1")
+        sidecar.wait_for(lambda line: "another one is asked for" in line, seconds=120)
+        eventually(lambda: is_ready(pod) and envoy_of(sidecar) != first, "another Envoy serves")
+
+
 def test_a_refusal_is_told_in_the_servers_words(agent: PodAgent, pod: Pod) -> None:
     pod.token_file.write_text("e30.e30.strange")
     with agent.running(), pod.sidecar() as sidecar:
