@@ -24,6 +24,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from pellucid.localkube.api.conversion import ConversionWebhooks
 from pellucid.localkube.api.objects import OBJECTS
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.tokens import ISSUER, ServiceAccountTokens
@@ -115,7 +116,9 @@ async def serve(handed: Handed) -> None:
         world = await undo.enter_async_context(
             outside_world(outside, handed.host_network, plan, datetime.now(UTC))
         )
-        resources.admission = Webhooks(resources, WebhookClient(cluster_addresses(resources)))
+        client = WebhookClient(cluster_addresses(resources))
+        resources.admission = Webhooks(resources, client)
+        resources.conversion = ConversionWebhooks(client)
         await create_first_objects(resources, plan)
         tokens = _tokens(handed.directory / "pki", resources)
         images = _images(handed.directory, definition, world, undo)
