@@ -13,9 +13,8 @@ from pellucid.kube.annotations import (
 )
 from pellucid.kube.injector.envoy_arguments import envoy_arguments
 from pellucid.kube.injector.lifecycle import Lifecycle
-from pellucid.kube.injector.metrics import PodMetrics
 from pellucid.kube.injector.quantities import checked_quantity
-from pellucid.kube.injector.redirection import Redirection, Redirector
+from pellucid.kube.injector.redirection import Redirection
 from pellucid.kube.injector.settings import (
     DATA_VOLUME,
     INBOUND_PORT,
@@ -25,6 +24,7 @@ from pellucid.kube.injector.settings import (
     InjectorSettings,
 )
 from pellucid.kube.injector.user_volumes import user_mounts
+from pellucid.kube.injector.wishes import Wishes
 from pellucid.kube.pods import INIT_CONTAINER, SIDECAR_CONTAINER
 from pellucid.kube.probe_targets import ProbeTarget
 
@@ -56,17 +56,9 @@ def volumes(settings: InjectorSettings) -> list[dict[str, Any]]:
     ]
 
 
-def sidecar(
-    annotations: Mapping[str, str],
-    redirection: Redirection,
-    metrics: PodMetrics,
-    lifecycle: Lifecycle,
-    targets: Sequence[ProbeTarget],
-    settings: InjectorSettings,
-    *,
-    native: bool,
-) -> Container:
+def sidecar(wishes: Wishes, targets: Sequence[ProbeTarget], settings: InjectorSettings) -> Container:
     """The container that runs Envoy. Raises InvalidAnnotationError."""
+    annotations = wishes.annotations
     container: Container = {
         "name": SIDECAR_CONTAINER,
         "image": settings.image,
@@ -76,28 +68,26 @@ def sidecar(
             "sidecar",
             f"-token-file={TOKEN_DIRECTORY}/token",
             f"-status-port={STATUS_PORT}",
-            f"-drain-seconds={lifecycle.drain_s}",
-            *metrics.sidecar_flags(),
+            f"-drain-seconds={wishes.lifecycle.drain_s}",
+            *wishes.metrics.sidecar_flags(),
             *envoy_arguments(annotations, settings),
             *(f"-probe={target}" for target in targets),
         ],
         "env": _environment(settings),
         "volumeMounts": [*_mounts(), *user_mounts(annotations)],
-        "securityContext": _unprivileged(redirection),
-        **_probes(redirection, lifecycle),
+        "securityContext": _unprivileged(wishes.redirection),
+        **_probes(wishes.redirection, wishes.lifecycle),
     }
     if resources := _resources(annotations, settings):
         container["resources"] = resources
-    if native:
+    if wishes.native:
         container["restartPolicy"] = "Always"
     return container
 
 
-def init_container(
-    redirection: Redirection, exclusions: Sequence[str], settings: InjectorSettings, *, waits: bool
-) -> Container:
+def init_container(wishes: Wishes, exclusions: Sequence[str], settings: InjectorSettings) -> Container:
     """The container that redirects; in the layout without native sidecars it waits for the registration."""
-    redirects = redirection.by is Redirector.US
+    redirection, redirects = wishes.redirection, wishes.is_redirected_by_us
     container: Container = {
         "name": INIT_CONTAINER,
         "image": settings.image,
@@ -106,7 +96,7 @@ def init_container(
             "k8s",
             "connect-init",
             *([f"-proxy-uid={redirection.user}", *exclusions] if redirects else []),
-            *(["-wait"] if waits else []),
+            *([] if wishes.native else ["-wait"]),
         ],
         "env": _environment(settings),
         "volumeMounts": _mounts(),
