@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -123,7 +124,7 @@ states = st.sampled_from(["waiting", "running", "done", "failed"])
 def test_no_container_of_the_pod_proper_starts_before_every_init_container_is_done(
     first: str, second: str, main: str, policy: str
 ) -> None:
-    make = {
+    make: dict[str, Callable[[str], ContainerObservation]] = {
         "waiting": waiting,
         "running": running,
         "done": ended,

@@ -83,3 +83,14 @@ async def test_what_a_container_says_is_seen_by_whoever_is_attached(node: Node) 
     await attached.write(b"something\n")
     assert await attached.stdout.read() == b"heard something\n"
     assert await attached.wait() == 0
+
+
+async def test_kernel_parameters_are_the_pods_own(node: Node) -> None:
+    name = "net.ipv4.ip_unprivileged_port_start"
+    await node.create(
+        "a",
+        shell("cat /proc/sys/net/ipv4/ip_unprivileged_port_start"),
+        restartPolicy="Never",
+        securityContext={"sysctls": [{"name": name, "value": "81"}]},
+    )
+    assert await node.log(await node.until_phase("a", "Succeeded")) == "81\n"

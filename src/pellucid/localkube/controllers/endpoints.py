@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
 
 from pellucid.localkube.controllers.controller import Controller, itself
@@ -60,7 +59,7 @@ def _address(pod: Object, family: str) -> str:
     """The pod's address in a family; empty if it has none there."""
     status = status_of(pod)
     every = [entry["ip"] for entry in status.get("podIPs") or ()] or [status["podIP"]]
-    return next((one for one in every if f"IPv{ip_address(one).version}" == family), "")
+    return next((one for one in every if (":" in one) == (family == "IPv6")), "")
 
 
 def _selected(view: View, service: Object) -> list[Object]:

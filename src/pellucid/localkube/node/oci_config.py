@@ -64,6 +64,7 @@ class ContainerSettings(msgspec.Struct, frozen=True):
     terminal: bool = False
     stdin: bool = False
     mounts: tuple[Mount, ...] = ()
+    sysctls: dict[str, str] = {}
     memory_limit: int = 0
     cpu_limit: int = 0
     cpu_request: int = 0
@@ -129,6 +130,7 @@ def oci_config(
         "linux": {
             "namespaces": _namespaces(namespaces),
             "cgroupsPath": cgroup,
+            "sysctl": settings.sysctls,
             "resources": _resources(settings),
             "maskedPaths": [] if settings.privileged else list(_MASKED),
             "readonlyPaths": [] if settings.privileged else list(_READ_ONLY),

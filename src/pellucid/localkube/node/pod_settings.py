@@ -53,6 +53,7 @@ def container_settings(
         terminal=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
         mounts=mounts,
+        sysctls={one["name"]: str(one["value"]) for one in of_pod.get("sysctls") or ()},
         memory_limit=quantity_in(str(limits["memory"]), "1") if "memory" in limits else 0,
         cpu_limit=quantity_in(str(limits["cpu"]), "1m") if "cpu" in limits else 0,
         cpu_request=quantity_in(str(requests["cpu"]), "1m") if "cpu" in requests else 0,
