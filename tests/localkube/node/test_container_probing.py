@@ -90,6 +90,33 @@ async def test_a_container_whose_start_hook_fails_is_restarted_and_says_why(node
     await node.until("a", lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] > 0)
 
 
+async def test_the_next_container_starts_when_the_start_hook_of_the_one_before_is_done(node: Node) -> None:
+    shared = node.directory / "shared"
+    mount = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    hook = {"postStart": {"exec": {"command": ["sh", "-c", "sleep 0.5; echo hook >> /v/said"]}}}
+    first = shell("sleep infinity", "first", lifecycle=hook, **mount)
+    second = shell("echo second >> /v/said", "second", **mount)
+    volumes = [{"name": "v", "hostPath": {"path": str(shared)}}]
+    await node.create("a", first, second, volumes=volumes, restartPolicy="Never")
+    await node.until("a", lambda pod: "terminated" in state(pod, "second"))
+    assert (shared / "said").read_text() == "hook\nsecond\n"
+
+
+async def test_a_start_hook_that_never_ends_keeps_no_pod_from_going(node: Node) -> None:
+    hook = {"postStart": {"exec": {"command": ["sleep", "infinity"]}}}
+    await node.create(
+        "a",
+        shell("sleep infinity", lifecycle=hook),
+        shell("sleep infinity", "next"),
+        terminationGracePeriodSeconds=1,
+    )
+    async for event in node.resources.watch(EVENTS):
+        if event.object["reason"] == "Started":
+            break
+    await node.delete("a")
+    await node.until_gone("a")
+
+
 async def test_a_stop_hook_that_never_ends_costs_the_grace_and_no_more(node: Node) -> None:
     hook = {"preStop": {"exec": {"command": ["sleep", "infinity"]}}}
     await node.create("a", shell("sleep infinity", lifecycle=hook), terminationGracePeriodSeconds=1)

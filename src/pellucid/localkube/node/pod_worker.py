@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -280,9 +281,9 @@ class PodWorker:
         started.exit.add_done_callback(lambda exit: self._ended(name, started, exit.result()))
         older = self.log_path(name, self._observed[name].restart_count - 2)
         older.unlink(missing_ok=True)
-        if hook := (container.get("lifecycle") or {}).get("postStart"):
-            self._later(self._post_start(name, hook))
         self._begin_probing(name, container)
+        if hook := (container.get("lifecycle") or {}).get("postStart"):
+            await self._unless_it_goes(self._post_start(name, hook))
 
     async def _image(self, container: Object) -> Image | None:
         """None if the pod is to go while its image is still on the way."""
@@ -357,6 +358,13 @@ class PodWorker:
     def _probe_grace(self, name: str, kind: str) -> float:
         probe = self._spec_of(name).get(f"{kind.lower()}Probe") or {}
         return float(probe.get("terminationGracePeriodSeconds", self._grace()))
+
+    async def _unless_it_goes(self, hook: Coroutine[Any, Any, None]) -> None:
+        """The next container starts once the hook of the one before is done; a pod's end does not wait."""
+        running = self._later(hook)
+        going = asyncio.ensure_future(self._goes.wait())
+        await asyncio.wait((running, going), return_when=asyncio.FIRST_COMPLETED)
+        going.cancel()
 
     async def _post_start(self, name: str, hook: Object) -> None:
         if problem := await run_hook(hook, self._spec_of(name), self._access()):
@@ -435,10 +443,11 @@ class PodWorker:
     def _observe(self, one: ContainerObservation) -> None:
         self._observed[one.name] = one
 
-    def _later(self, work: Any) -> None:
+    def _later(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     def _facts(self) -> PodFacts:
         capacity = self._parts.capacity
