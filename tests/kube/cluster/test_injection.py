@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.kube.cluster.mesh_on_cluster import Mesh, eventually
+from tests.kube.cluster.mesh_on_cluster import Calls, Mesh, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
@@ -57,3 +57,18 @@ def test_what_cannot_work_is_told_to_whoever_creates_the_pod(
     assert refused.returncode == 1
     assert 'admission webhook "consul-consul-connect-injector.consul.hashicorp.com" denied' in refused.stderr
     assert problem in refused.stderr
+
+
+def test_a_rolling_restart_of_the_injector_fails_no_creation(mesh: Mesh) -> None:
+    annotation = "--annotations=consul.hashicorp.com/connect-inject=true"
+    create = f"kubectl run tried --image=python:3 {annotation} --dry-run=server -o name"
+    injector = "deployment/consul-consul-connect-injector-webhook-deployment"
+    with mesh.stage.program(f"sh -c 'while :; do {create} >/dev/null && echo ok; done'") as program:
+        tries = Calls(program)
+        tries.go_on()
+        mesh.run(f"kubectl rollout restart {injector}")
+        mesh.rolled_out(injector)
+        # The one that was replaced serves on for a while after it is said to be gone.
+        for _ in range(30):
+            tries.go_on()
+    assert tries.failures == []
