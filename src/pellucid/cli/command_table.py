@@ -124,6 +124,7 @@ TABLE: dict[str, Entry | Group] = {
     ),
     "k8s inject-connect": Entry("k8s", "INJECT_CONNECT", "Injects sidecars and registers pods"),
     "k8s sidecar": Entry("k8s_sidecar", "SIDECAR", "Runs a pod's sidecar"),
+    "k8s sidecar-ready": Entry("k8s_sidecar", "SIDECAR_READY", "Waits for the pod's sidecar"),
     "leave": Entry("membership", "LEAVE", "Makes an agent leave gracefully and stop"),
     "maint": Entry("operation", "MAINT", "Controls maintenance mode of a node or service"),
     "members": Entry("membership", "MEMBERS", "Lists the members of a cluster"),

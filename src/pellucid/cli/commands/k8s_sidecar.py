@@ -109,6 +109,18 @@ def _wait_for_registration(invocation: Invocation) -> None:
     invocation.output(f"Registered as {registration.sidecar.id}")
 
 
+def _run_sidecar_ready(invocation: Invocation) -> int:
+    import asyncio
+
+    from pellucid.kube.pod.readiness import until_ready
+
+    flags = invocation.flags
+    said = asyncio.run(until_ready(flags.integer("status-port"), flags.integer("within-seconds")))
+    if said:
+        raise CommandFailed(f"==> the sidecar is not ready: {said}")
+    return 0
+
+
 SIDECAR = Command(
     usage="k8s sidecar [options]",
     about=(
@@ -168,6 +180,20 @@ CONNECT_INIT = Command(
         *EXCLUSION_FLAGS,
         Flag("wait", "Wait for the pod's registration.", "boolean"),
         TOKEN_FILE,
+    ),
+    takes_client=False,
+)
+
+SIDECAR_READY = Command(
+    usage="k8s sidecar-ready [options]",
+    about=(
+        "Waits until the sidecar of the same pod is ready. As the sidecar's start hook it keeps the kubelet "
+        "from starting the application earlier, where there are no native sidecars."
+    ),
+    run=_run_sidecar_ready,
+    flags=(
+        Flag("status-port", "The sidecar's -status-port.", "integer", default=21000, placeholder="port"),
+        Flag("within-seconds", "When to give up.", "integer", default=120, placeholder="seconds"),
     ),
     takes_client=False,
 )

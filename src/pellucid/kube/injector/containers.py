@@ -45,6 +45,8 @@ _RESOURCE_ANNOTATIONS = {
     ("requests", "memory"): PROXY_MEMORY_REQUEST,
 }
 _LIVENESS_PERIOD_S = 10
+_LAST_WORDS = "FallbackToLogsOnError"
+"""`kubectl describe` shows why a container ended."""
 
 
 def volumes(settings: InjectorSettings) -> list[dict[str, Any]]:
@@ -62,6 +64,7 @@ def sidecar(wishes: Wishes, targets: Sequence[ProbeTarget], settings: InjectorSe
     container: Container = {
         "name": SIDECAR_CONTAINER,
         "image": settings.image,
+        "terminationMessagePolicy": _LAST_WORDS,
         "command": [
             "pellucid",
             "k8s",
@@ -82,6 +85,9 @@ def sidecar(wishes: Wishes, targets: Sequence[ProbeTarget], settings: InjectorSe
         container["resources"] = resources
     if wishes.native:
         container["restartPolicy"] = "Always"
+    else:
+        # The kubelet starts the application, which comes next, once this is done.
+        container["lifecycle"] = {"postStart": {"exec": {"command": ["pellucid", "k8s", "sidecar-ready"]}}}
     return container
 
 
@@ -91,6 +97,7 @@ def init_container(wishes: Wishes, exclusions: Sequence[str], settings: Injector
     container: Container = {
         "name": INIT_CONTAINER,
         "image": settings.image,
+        "terminationMessagePolicy": _LAST_WORDS,
         "command": [
             "pellucid",
             "k8s",
