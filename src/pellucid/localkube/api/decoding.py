@@ -66,6 +66,8 @@ def _cannot(resource: Resource) -> str:
 
 def _kept(value: Any, schema: Schema, path: str, owner: str, reading: _Reading) -> Any:
     node = schemas.resolved(schema)
+    if isinstance(value, dict) and schemas.OBJECTS_ARE in node:
+        return _kept(value, node[schemas.OBJECTS_ARE], path, owner, reading)
     if isinstance(value, dict):
         return _kept_map(value, schema, node, path, owner, reading)
     if isinstance(value, list):
@@ -73,13 +75,23 @@ def _kept(value: Any, schema: Schema, path: str, owner: str, reading: _Reading) 
             reading.wrong("array", path, owner, node)
             return value
         element = schemas.items(node)
-        return [_kept(one, element, f"{path}[{place}]", owner, reading) for place, one in enumerate(value)]
+        return [
+            _kept(_zero(element) if one is None and reading.typed else one, element, place, owner, reading)
+            for place, one in ((f"{path}[{number}]", one) for number, one in enumerate(value))
+        ]
     _check_scalar(value, node, path, owner, reading)
     if node.get("x-kubernetes-quantity") and value is not None:
         return _amount(value)
     if reading.typed and node.get("format") == "byte" and isinstance(value, str):
         _check_base64(value)
     return value
+
+
+def _zero(element: Schema) -> Any:
+    """What a typed decoder makes of a null in a list; null where the element has no type of its own."""
+    stated = schemas.types(schemas.resolved(element))
+    zeros: dict[str, Any] = {"object": {}, "array": [], "string": "", "integer": 0, "boolean": False}
+    return zeros.get(stated[0]) if stated else None
 
 
 def _amount(value: Any) -> str:

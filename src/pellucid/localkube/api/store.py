@@ -223,6 +223,8 @@ class Resources(ReadableResources):
         subresource: str,
         options: WriteOptions,
     ) -> Object:
+        if not isinstance(configuration, dict) or not isinstance(configuration.get("metadata", {}), dict):
+            raise bad_request("the configuration to apply must be an object with metadata")
         configuration = copy.deepcopy(configuration)
         configuration.setdefault("metadata", {}).setdefault("name", name)
         self._check_place(resource, namespace, configuration)

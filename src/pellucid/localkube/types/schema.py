@@ -24,16 +24,17 @@ RELEASE = "v1.37.0-local"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 ANY: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+OBJECTS_ARE = "x-objects-are"
+"""Our own note: a value may be of several types; if it is an object, this is its schema."""
 _EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 _SPECIAL: Mapping[str, Schema] = {
+    _EXTENSIONS + "JSON": ANY,
     **{
-        _EXTENSIONS + name: ANY
-        for name in (
-            "JSON",
-            "JSONSchemaPropsOrArray",
-            "JSONSchemaPropsOrBool",
-            "JSONSchemaPropsOrStringArray",
-        )
+        _EXTENSIONS + "JSONSchemaPropsOr" + other: {
+            "x-kubernetes-preserve-unknown-fields": True,
+            OBJECTS_ARE: {"$ref": f"#/$defs/{_EXTENSIONS}JSONSchemaProps"},
+        }
+        for other in ("Array", "Bool", "StringArray")
     },
     _QUANTITY: {"x-kubernetes-quantity": True},
     _INT_OR_STRING: {"x-kubernetes-int-or-string": True},
