@@ -292,3 +292,54 @@ async def test_selectors_spare_objects(served: Served, webhook: Webhook) -> None
     labelled = {"metadata": {"name": "d", "labels": {"inject": "yes"}}}
     await served.resources.create(CONFIG_MAPS, "default", labelled)
     assert len(webhook.asked) == 1
+
+
+async def test_conditions_in_cel_choose_what_a_webhook_is_asked_about(
+    served: Served, webhook: Webhook
+) -> None:
+    condition = {
+        "name": "large",
+        "expression": "size(object.data) > 1 && request.userInfo.username == 'admin'",
+    }
+    kind = "ValidatingWebhookConfiguration"
+    wanted = configuration(served, webhook, kind, "configmaps", matchConditions=[condition])
+    await served.resources.create(VALIDATING_WEBHOOK_CONFIGURATIONS, "", wanted)
+    await served.kubectl("create", "configmap", "one", "--from-literal=a=b")
+    assert webhook.asked == []
+    await served.kubectl("create", "configmap", "two", "--from-literal=a=b", "--from-literal=c=d")
+    assert len(webhook.asked) == 1
+    _, _, errors = await served.try_kubectl("create", "configmap", "none")
+    assert 'configmaps "none" is forbidden: match conditions failed: large: no such key: data' in errors
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "short"}, 'name: Invalid value: "short": should be a domain with at least three segments'),
+        (
+            {"sideEffects": "Some"},
+            'sideEffects: Unsupported value: "Some": supported values: "None", "NoneOn',
+        ),
+        (
+            {"timeoutSeconds": 31},
+            "timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30",
+        ),
+        ({"clientConfig": {}}, "clientConfig: Required value: exactly one of url or service is required"),
+        ({"clientConfig": {"url": "http://x"}}, "'https' is the only allowed URL scheme"),
+        ({"admissionReviewVersions": ["v2"]}, 'admissionReviewVersions: Invalid value: []string{"v2"}: must'),
+        (
+            {"matchConditions": [{"name": "a", "expression": "object."}]},
+            'matchConditions[0].expression: Invalid value: "object.": compilation failed: ERROR: <input>:1:8',
+        ),
+    ],
+    ids=["name", "side effects", "timeout", "nowhere", "in the clear", "versions", "condition"],
+)
+async def test_a_configuration_with_a_mistake_is_refused(
+    served: Served, webhook: Webhook, change: Object, said: str
+) -> None:
+    wanted = configuration(served, webhook, "ValidatingWebhookConfiguration", "configmaps", **change)
+    wanted["webhooks"][0].update(change)
+    with pytest.raises(ApiError) as refusal:
+        await served.resources.create(VALIDATING_WEBHOOK_CONFIGURATIONS, "", wanted)
+    assert refusal.value.code == 422
+    assert said in refusal.value.message

@@ -17,9 +17,11 @@ import msgspec
 from pellucid.localkube.api.admission import Post, Review
 from pellucid.localkube.api.objects import Object
 from pellucid.localkube.api.patches import PatchError, json_patch
+from pellucid.localkube.api.rules.webhooks import CONDITION_VARIABLES
 from pellucid.localkube.api.selectors import selector_test
-from pellucid.localkube.api.status import ApiError, bad_request, internal
+from pellucid.localkube.api.status import ApiError, bad_request, forbidden, internal
 from pellucid.localkube.api.store import Resources
+from pellucid.localkube.types.expressions import ExpressionError, expression
 from pellucid.localkube.types.kinds import (
     MUTATING_WEBHOOK_CONFIGURATIONS,
     NAMESPACES,
@@ -81,11 +83,12 @@ class Webhooks:
         if labels is not None and not selector_test(webhook.get("namespaceSelector") or {})(labels):
             return False
         by_object = selector_test(webhook.get("objectSelector") or {})
-        return any(
+        chosen = any(
             by_object(value["metadata"].get("labels") or {})
             for value in (review.object, review.old)
             if value is not None
         )
+        return chosen and _meets(webhook, review)
 
     def _namespace_labels(self, review: Review) -> Object | None:
         if review.resource.stored == NAMESPACES.stored:
@@ -167,6 +170,21 @@ def _verified(answer: Any, api_version: str, uid: str, *, mutating: bool) -> Obj
     if mutating and (kind or "JSONPatch") != "JSONPatch":
         raise WebhookFailed(f'unsupported patch type "{kind}"')
     return response
+
+
+def _meets(webhook: Object, review: Review) -> bool:
+    """Whether every match condition holds. Raises ApiError 403 if one fails and the policy is Fail."""
+    variables = {"object": review.object, "oldObject": review.old, "request": _request(review, None, "")}
+    problems: list[str] = []
+    for condition in webhook.get("matchConditions") or ():
+        try:
+            if not expression(condition["expression"], CONDITION_VARIABLES).value(variables):
+                return False
+        except ExpressionError as error:
+            problems.append(f"{condition['name']}: {error}")
+    if problems and webhook.get("failurePolicy") != "Ignore":
+        raise forbidden(review.resource, review.name, f"match conditions failed: {', '.join(problems)}")
+    return not problems
 
 
 def _covers(rule: Object, review: Review) -> bool:

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pellucid.localkube.api.rules import access_control, data, definitions, names, pods, services, workloads
+from pellucid.localkube.api.rules import (
+    access_control,
+    data,
+    definitions,
+    names,
+    pods,
+    services,
+    webhooks,
+    workloads,
+)
 from pellucid.localkube.api.rules.causes import Causes, Object, required
 from pellucid.localkube.api.rules.changes import changes
 from pellucid.localkube.api.status import Cause
@@ -70,5 +79,7 @@ _KINDS: Mapping[tuple[str, str], Callable[[Object], Causes]] = {
     ("rbac.authorization.k8s.io", "clusterroles"): access_control.cluster_role,
     ("rbac.authorization.k8s.io", "rolebindings"): access_control.role_binding,
     ("rbac.authorization.k8s.io", "clusterrolebindings"): access_control.cluster_role_binding,
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): webhooks.configuration,
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): webhooks.configuration,
     ("apiextensions.k8s.io", "customresourcedefinitions"): definitions.definition,
 }
