@@ -96,7 +96,7 @@ async def injector(
         *("-http-addr=https://127.0.0.1:1", "-grpc-addr=127.0.0.1:1"),
         *(f"-server-ca-file={authority}", f"-token-file={token}", "-allow-k8s-namespace=*"),
         *further,
-        env={**os.environ, "KUBECONFIG": str(config), "POD_NAME": "injector-0", "POD_NAMESPACE": "default"},
+        env={**os.environ, "KUBECONFIG": str(config), "POD_NAME": directory.name, "POD_NAMESPACE": "default"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -142,7 +142,7 @@ async def test_it_serves_leads_and_leaves_without_a_failed_request(cluster: Clus
         assert is_injected(await running.review(WANTED))
         lease = await cluster.client.get(Lease, "injector", namespace="default")
         assert lease.spec is not None
-        assert lease.spec.holderIdentity == "injector-0"
+        assert lease.spec.holderIdentity == tmp_path.name
 
         running.process.send_signal(signal.SIGTERM)
         await running.says("leaving")
