@@ -216,6 +216,25 @@ async def test_names_that_are_taken_are_not_served(served: Served) -> None:
     assert 'the server doesn\'t have a resource type "gizmos"' in errors
 
 
+async def test_a_definition_goes_with_its_objects_once_nothing_holds_them(served: Served) -> None:
+    held = gadget("held")
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    for value in (gadget("free"), held):
+        await served.kubectl("create", "-f", "-", stdin=text(value))
+    await served.kubectl("delete", "crd", "gadgets.example.com", "--wait=false")
+    assert await served.kubectl("get", "gadgets", "-o", "name") == "gadget.example.com/held\n"
+    state = "jsonpath={.status.conditions[?(@.type=='Terminating')].reason}"
+    assert await served.kubectl("get", "crd", "gadgets.example.com", "-o", state) == (
+        "InstanceDeletionInProgress"
+    )
+    _, _, errors = await served.try_kubectl("create", "-f", "-", stdin=text(gadget("new")))
+    assert "create not allowed while custom resource definition is terminating" in errors
+    let_go = '{"metadata":{"finalizers":null}}'
+    await served.kubectl("patch", "gadget", "held", "--type=merge", "-p", let_go)
+    await served.kubectl("wait", "--for=delete", "crd/gadgets.example.com")
+    assert await served.kubectl("get", "crd", "-o", "name") == ""
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [

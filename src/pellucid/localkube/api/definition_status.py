@@ -23,12 +23,17 @@ def with_status(definition: Object, others: Iterable[Object], now: str) -> Objec
         text = "the initial names have been accepted"
         established = _condition("Established", True, "InitialNamesAccepted", text)
     had = {one["type"]: one for one in before.get("conditions") or ()}
-    kept = [one for kind, one in had.items() if kind not in ("NamesAccepted", "Established")]
+    current = [accepted, established]
+    if "deletionTimestamp" in definition["metadata"]:
+        text = "CustomResource deletion is in progress"
+        current.append(_condition("Terminating", True, "InstanceDeletionInProgress", text))
+    told = {one["type"] for one in current}
+    kept = [one for kind, one in had.items() if kind not in told]
     storage = [one["name"] for one in spec.get("versions") or () if one.get("storage")]
     stored = before.get("storedVersions") or []
     status = {
         **before,
-        "conditions": [*(_since(one, had.get(one["type"]), now) for one in (accepted, established)), *kept],
+        "conditions": [*(_since(one, had.get(one["type"]), now) for one in current), *kept],
         "acceptedNames": before.get("acceptedNames", {}) if taken else spec.get("names") or {},
         "storedVersions": [*stored, *(name for name in storage if name not in stored)],
     }

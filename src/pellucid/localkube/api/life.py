@@ -31,6 +31,7 @@ _KEPT_BY_UPDATES = (
     "generateName",
     "selfLink",
 )
+INSTANCES = "customresourcecleanup.apiextensions.k8s.io"
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 
@@ -157,6 +158,20 @@ def is_over(resource: Resource, value: Object) -> bool:
     if resource.stored == NAMESPACES.stored and (value.get("spec") or {}).get("finalizers"):
         return False
     return not meta.get("deletionGracePeriodSeconds")
+
+
+def held_by_instances(definition: Object) -> Object:
+    """A definition that is to be deleted once none of its objects is left."""
+    meta = dict(definition["metadata"])
+    kept = [one for one in meta.get("finalizers") or () if one != INSTANCES]
+    meta["finalizers"] = [*kept, INSTANCES]
+    return {**definition, "metadata": meta}
+
+
+def waits_for_instances(definition: Object) -> bool:
+    """Whether a definition would be gone but for its objects."""
+    meta = definition["metadata"]
+    return "deletionTimestamp" in meta and meta.get("finalizers") == [INSTANCES]
 
 
 def dying(

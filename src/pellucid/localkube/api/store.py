@@ -8,7 +8,7 @@ particular version is worked out again when it is not. One long file, because th
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -106,6 +106,9 @@ class Resources(ReadableResources):
         name = value["metadata"].get("name", "")
         if resource.namespaced:
             self._check_namespace(resource, namespace, name)
+        if resource.custom and "deletionTimestamp" in (self.definition(resource) or {}).get("metadata", {}):
+            why = "create not allowed while custom resource definition is terminating"
+            raise ApiError(405, "MethodNotAllowed", why)
         value = self._defaulted(resource, value)
         if resource.stored == PODS.stored:
             value = self._admitted_pod(value, namespace)
@@ -282,7 +285,10 @@ class Resources(ReadableResources):
         if life.same(old, new) and (owned is None or _owners_unchanged(old, new)):
             return old
         if life.is_over(resource, new):
-            await self._commit([Delete(OBJECTS, key_of(resource, namespace, name))], stored, options)
+            changes: Changes = [Delete(OBJECTS, key_of(resource, namespace, name))]
+            await self._commit(
+                [*changes, *self._ended_definition(resource, namespace, name)], stored, options
+            )
             return new
         return await self._put(resource, new, stored, options)
 
@@ -359,23 +365,47 @@ class Resources(ReadableResources):
             await self.admission.mutate(review)
             await self.admission.validate(review)
             new = life.dying(resource, old, propagation, grace_seconds, self._source)
+            instances = self._ended_instances(resource, old)
+            if any(isinstance(one, Put) for one in instances):
+                new = life.held_by_instances(new)
             try:
                 if life.is_over(resource, new):
-                    changes: Changes = [Delete(OBJECTS, key_of(resource, namespace, name))]
-                    await self._commit([*changes, *self._instances(resource, old)], stored, options)
+                    changes: Changes = [Delete(OBJECTS, key_of(resource, namespace, name)), *instances]
+                    changes += self._ended_definition(resource, namespace, name)
+                    await self._commit(changes, stored, options)
                     return Removal(old, True)
-                return Removal(await self._put(resource, new, stored, options), False)
+                return Removal(await self._put(resource, new, stored, options, instances), False)
             except Conflict:
                 continue
         raise conflict(resource, name)
 
-    def _instances(self, resource: Resource, definition: Object) -> Changes:
-        """A custom kind's objects go with its definition."""
+    def _ended_instances(self, resource: Resource, definition: Object) -> Changes:
+        """A custom kind's objects go with its definition, but for those whose finalizers hold them."""
         if resource.stored != CUSTOM_RESOURCE_DEFINITIONS.stored:
             return []
         spec = definition["spec"]
         rows = self._log.head.rows(OBJECTS, "resource", (spec["group"], spec["names"]["plural"]))
-        return [Delete(OBJECTS, OBJECTS.key(row.value)) for row in rows]
+        now, version = self._source.timestamp(), str(self._log.head.revision + 1)
+        changes: Changes = []
+        for row in (stored.value for stored in rows):
+            if row.value["metadata"].get("finalizers"):
+                meta = {"deletionTimestamp": now, "deletionGracePeriodSeconds": 0, **row.value["metadata"]}
+                value = _at({**row.value, "metadata": meta}, version)
+                changes.append(Put(OBJECTS, msgspec.structs.replace(row, value=value)))
+            else:
+                changes.append(Delete(OBJECTS, OBJECTS.key(row)))
+        return changes
+
+    def _ended_definition(self, resource: Resource, namespace: str, name: str) -> Changes:
+        """A definition that is only waiting for its last object goes with it."""
+        definition = self.definition(resource)
+        if definition is None or not life.waits_for_instances(definition):
+            return []
+        rows = self._log.head.rows(OBJECTS, "resource", resource.stored)
+        if any(OBJECTS.key(row.value) != key_of(resource, namespace, name) for row in rows):
+            return []
+        own = key_of(CUSTOM_RESOURCE_DEFINITIONS, "", definition["metadata"]["name"])
+        return [Delete(OBJECTS, own)]
 
     # The steps of a write
 
@@ -476,9 +506,17 @@ class Resources(ReadableResources):
             raise invalid(resource, value["metadata"].get("name", ""), causes)
 
     async def _put(
-        self, resource: Resource, value: Object, stored: Stored[Row] | None, options: WriteOptions
+        self,
+        resource: Resource,
+        value: Object,
+        stored: Stored[Row] | None,
+        options: WriteOptions,
+        others: Sequence[Change] = (),
     ) -> Object:
-        """Commit an object. What depends on the others is decided here, where nothing can come between."""
+        """Commit an object, with changes that go with it.
+
+        What depends on other objects is decided here, where nothing can come between.
+        """
         if resource.stored == SERVICES.stored:
             value = self._with_addresses(value, stored)
         elif resource.stored == CUSTOM_RESOURCE_DEFINITIONS.stored:
@@ -486,7 +524,7 @@ class Resources(ReadableResources):
         kept = await self._as_stored(resource, value)
         version = str(self._log.head.revision + 1)
         row = row_of(resource, _at(kept, version))
-        await self._commit([Put(OBJECTS, row)], stored, options)
+        await self._commit([Put(OBJECTS, row), *others], stored, options)
         return row.value if kept is value else _at(value, version)
 
     def _with_addresses(self, service: Object, stored: Stored[Row] | None) -> Object:
