@@ -55,6 +55,8 @@ async def _inject(invocation: Invocation) -> int:
 
 
 async def _settings(invocation: Invocation) -> InjectConnectSettings:
+    from socket import gethostname
+
     from pellucid.kube.inject_connect import InjectConnectSettings
     from pellucid.kube.leader_election import Candidate
     from pellucid.kube.server_client import ServerAddress
@@ -81,7 +83,9 @@ async def _settings(invocation: Invocation) -> InjectConnectSettings:
             flags.text("webhook-service"),
             flags.text("webhook-secret"),
         ),
-        candidate=Candidate(environment.get("POD_NAME", "injector"), namespace, flags.text("leader-lease")),
+        candidate=Candidate(
+            environment.get("POD_NAME") or gethostname(), namespace, flags.text("leader-lease")
+        ),
         server=ServerAddress(flags.text("http-addr"), authority, Path(flags.text("token-file"))),
     )
 
