@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -136,9 +137,9 @@ async def test_exec_at_a_terminal_has_its_size(pod: Pod) -> None:
     container = await pod.start("sleep infinity")
     session = await pod.runtime.exec(container, ["sh"], stdin=True, tty=True)
     session.resize(101, 37)
-    await session.write(b"test -t 0 && read x; stty size; exit 5\n")
+    await session.write(b"test -t 0 && read x; until [ \"$(stty size)\" = '37 101' ]; do :; done; exit 5\n")
     await session.write(b"\n")
-    assert b"37 101" in await session.stdout.read()
+    await session.stdout.read()
     assert await session.wait() == 5
 
 
@@ -230,3 +231,18 @@ async def test_a_command_whose_runtime_was_killed_does_not_keep_the_container_fr
     await pod.runtime.kill(container)
     assert (await container.exit).signal == signal.SIGKILL
     await session.wait()
+
+
+async def test_a_command_whose_client_has_gone_leaves_no_file(
+    pod: Pod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = tmp_path / "exec"
+    folders.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folders))
+    container = await pod.start("sleep infinity")
+    session = await pod.runtime.exec(container, ["sh", "-c", "echo up; exec cat"], stdin=True, tty=False)
+    assert await session.stdout.readline() == b"up\n"
+    session.close()
+    assert await session.stdout.read() == b""
+    while list(folders.iterdir()):
+        await asyncio.sleep(0)

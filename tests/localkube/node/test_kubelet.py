@@ -208,10 +208,11 @@ async def test_a_pod_is_told_to_end_only_when_services_have_left_it_alone(tmp_pa
         await left.wait()
 
     async with own_network(), kubelet_on(await api_objects(), tmp_path, left_alone=left_alone) as node:
-        script = "trap 'echo told; exit 0' TERM; while :; do sleep 0.1; done"
+        script = "trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.1; done"
         await node.create("a", shell(script), terminationGracePeriodSeconds=30)
         pod = await node.until_phase("a", "Running")
         lines = node.streams.logs(pod, "c", LogOptions(follow=True))
+        assert await anext(lines) == b"up\n"
         await node.delete("a")
         while not asked:
             await asyncio.sleep(0)

@@ -30,6 +30,7 @@ class ExecSession:
         self._folder = folder
         self.stdout = stdout
         self.stderr: asyncio.StreamReader | None = process.stderr
+        self._ending = asyncio.ensure_future(self._end())
 
     async def write(self, content: bytes) -> None:
         """To its standard input; dropped once it ended."""
@@ -55,15 +56,10 @@ class ExecSession:
 
     async def wait(self) -> int:
         """The exit code. Raises ContainerFailed if the command could not be started."""
-        code = await self._process.wait()
-        errors = self._folder / "log"
-        failed = code == 255 and errors.exists() and errors.stat().st_size > 0
-        try:
-            if failed:
-                raise ContainerFailed(runtime_words(errors, "exec", code), 126)
-            return code
-        finally:
-            self._release()
+        code, failure = await asyncio.shield(self._ending)
+        if failure:
+            raise ContainerFailed(failure, 126)
+        return code
 
     def close(self) -> None:
         """The client is gone: hang up on the command."""
@@ -83,11 +79,17 @@ class ExecSession:
                 self._process.kill()
                 await self.wait()
 
-    def _release(self) -> None:
+    async def _end(self) -> tuple[int, str]:
+        """The exit code, and why the command did not start. Nothing is left, whether anybody waits or not."""
+        code = await self._process.wait()
+        errors = self._folder / "log"
+        failed = code == 255 and errors.exists() and errors.stat().st_size > 0
+        failure = runtime_words(errors, "exec", code) if failed else ""
         shutil.rmtree(self._folder, ignore_errors=True)
         if self._terminal >= 0:
             os.close(self._terminal)
             self._terminal = -1
+        return code, failure
 
 
 async def open_exec(
