@@ -56,11 +56,25 @@ class TestLayout:
         assert (context["runAsUser"], context["capabilities"]) == (5995, {"drop": ["ALL"]})
         assert "-wait" not in flags(inject(pod()), "consul-connect-inject-init")
 
+    @pytest.mark.parametrize(("policy", "seconds"), [("Never", 1), ("OnFailure", 330)])
+    def test_a_pod_that_is_to_complete_has_a_sidecar_that_ends(self, policy: str, seconds: int) -> None:
+        changed = inject(pod(restartPolicy=policy), **CLASSIC)
+        assert f"-ends-after-seconds={seconds}" in flags(changed, "envoy-sidecar")
+        assert changed["spec"]["shareProcessNamespace"] is True
+
+    @pytest.mark.parametrize(
+        "spec", [{"restartPolicy": "Always"}, {}, {"restartPolicy": "Never", "hostPID": True}]
+    )
+    def test_no_other_pod_shares_its_processes(self, spec: dict[str, Any]) -> None:
+        changed = inject(pod(**spec), **CLASSIC)
+        assert "shareProcessNamespace" not in changed["spec"]
+        assert "shareProcessNamespace" not in inject(pod(restartPolicy="Never"))["spec"]
+
     def test_a_job_that_would_not_end_is_warned_of(self) -> None:
-        job = pod()
+        job = pod(restartPolicy="Never", shareProcessNamespace=False)
         job["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "j"}]
         (warning,) = outcome(job, **CLASSIC).warnings
-        assert "keeps the pod from completing" in warning
+        assert "sidecar keeps it from completing" in warning
         assert outcome(job).warnings == ()
 
     def test_volumes_and_their_mounts_are_the_meshs_alone(self) -> None:

@@ -14,15 +14,18 @@ from pellucid.kube.injector.redirection import EXCLUSIONS, Redirection, Redirect
 from pellucid.kube.pods import Object, containers_of, named_ports, native_sidecars_of
 
 
-def advice(pod: Object, redirection: Redirection, *, native: bool) -> tuple[str, ...]:
-    """Warnings about a pod that gets a sidecar, in the order of what they are about."""
+def advice(pod: Object, redirection: Redirection, *, ends: bool) -> tuple[str, ...]:
+    """Warnings about a pod that gets a sidecar, in the order of what they are about.
+
+    ends: whether its sidecar ends with its application.
+    """
     annotations, spec = pod["metadata"].get("annotations") or {}, pod["spec"]
     return (
         *advice_on_names(annotations),
         *_exclusions_without_effect(annotations, redirection),
         *_captured_probes(spec, redirection),
         *_uncaptured_containers(spec, redirection),
-        *_job_without_end(pod, native=native),
+        *_job_without_end(pod, ends=ends),
     )
 
 
@@ -61,10 +64,10 @@ def _uncaptured_containers(spec: Object, redirection: Redirection) -> Iterator[s
             )
 
 
-def _job_without_end(pod: Object, *, native: bool) -> Iterator[str]:
+def _job_without_end(pod: Object, *, ends: bool) -> Iterator[str]:
     owners = pod["metadata"].get("ownerReferences") or ()
-    if not native and any(owner.get("kind") == "Job" for owner in owners):
+    if not ends and any(owner.get("kind") == "Job" for owner in owners):
         yield (
-            "without native sidecars the sidecar keeps the pod from completing: end it, or run the Job "
-            "without connect-inject"
+            "without native sidecars, and with its processes kept apart, the pod's sidecar keeps it from "
+            "completing: leave out shareProcessNamespace and hostPID, or run the Job without connect-inject"
         )

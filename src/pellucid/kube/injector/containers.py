@@ -72,6 +72,7 @@ def sidecar(wishes: Wishes, targets: Sequence[ProbeTarget], settings: InjectorSe
             f"-token-file={TOKEN_DIRECTORY}/token",
             f"-status-port={STATUS_PORT}",
             f"-drain-seconds={wishes.lifecycle.drain_s}",
+            *([f"-ends-after-seconds={wishes.ends_after_s}"] if wishes.ends_after_s else []),
             *wishes.metrics.sidecar_flags(),
             *envoy_arguments(annotations, settings),
             *(f"-probe={target}" for target in targets),

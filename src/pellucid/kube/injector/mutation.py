@@ -49,7 +49,7 @@ def injected(pod: Object, namespace_labels: Mapping[str, str], settings: Injecto
     """The pod with its sidecar. Raises InvalidAnnotationError with what cannot work, and why."""
     wishes = wishes_of(pod, namespace_labels, settings)
     changed = {**pod, "metadata": _metadata(pod, wishes), "spec": _spec(pod["spec"], wishes, settings)}
-    return Injected(changed, advice(pod, wishes.redirection, native=wishes.native))
+    return Injected(changed, advice(pod, wishes.redirection, ends=wishes.native or bool(wishes.ends_after_s)))
 
 
 def _metadata(pod: Object, wishes: Wishes) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def _spec(spec: Object, wishes: Wishes, settings: InjectorSettings) -> dict[str,
     added = [*volumes(settings), *user_volumes(wishes.annotations)]
     return {
         **spec,
+        **({"shareProcessNamespace": True} if wishes.ends_after_s else {}),
         "volumes": [*(spec.get("volumes") or ()), *added],
         "initContainers": init_containers,
         "containers": containers,

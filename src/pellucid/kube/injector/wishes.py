@@ -37,6 +37,8 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _LONGEST_NAME = 128
+_ENDS_AFTER_S = {"Never": 1, "OnFailure": 330}
+"""An application that failed is started again after five minutes at the latest."""
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -49,6 +51,8 @@ class Wishes(msgspec.Struct, frozen=True):
     redirection: Redirection
     native: bool
     rewrites_probes: bool
+    ends_after_s: int = 0
+    """So long after the application the sidecar ends; 0: the kubelet ends it, or its end cannot be seen."""
 
     @property
     def is_redirected_by_us(self) -> bool:
@@ -68,6 +72,7 @@ def wishes_of(pod: Object, namespace_labels: Mapping[str, str], settings: Inject
     ports = named_ports(containers)
     _check_service(annotations, ports)
     native = annotations.get(NATIVE_SIDECAR)
+    is_native = settings.native_sidecars and (native is None or parse_boolean(NATIVE_SIDECAR, native))
     overwrites = overwrites_probes(annotations, settings)
     redirection = redirection_of(pod, namespace_labels, settings)
     wishes = Wishes(
@@ -76,11 +81,19 @@ def wishes_of(pod: Object, namespace_labels: Mapping[str, str], settings: Inject
         metrics=metrics_of(annotations, ports, settings.metrics),
         lifecycle=lifecycle_of(annotations, settings.lifecycle),
         redirection=redirection,
-        native=settings.native_sidecars and (native is None or parse_boolean(NATIVE_SIDECAR, native)),
+        native=is_native,
         rewrites_probes=overwrites and redirection.by is Redirector.US,
+        ends_after_s=0 if is_native else _ends_after_s(spec),
     )
     refuse_clashes(spec, tuple(_own_ports(wishes)))
     return wishes
+
+
+def _ends_after_s(spec: Object) -> int:
+    """Of a pod that is to complete. Seen by its processes, which its author must not have kept apart."""
+    if spec.get("hostPID") or spec.get("shareProcessNamespace") is False:
+        return 0
+    return _ENDS_AFTER_S.get(spec.get("restartPolicy", "Always"), 0)
 
 
 def _runs_on_windows(spec: Object) -> bool:

@@ -20,7 +20,7 @@ WITHDRAWN_SECONDS = 2.0
 """How long callers may take to learn that the pod goes."""
 SETTLED_SECONDS = 1.0
 """An application that holds no socket for so long is not between two calls; it is gone."""
-_LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.1
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -46,10 +46,10 @@ async def quiet(
     """Wait until the application has been away for so long; False when that does not happen in time."""
     waited = away = 0.0
     while True:
-        away = 0.0 if application() else away + _LOOK_SECONDS
+        away = 0.0 if application() else away + LOOK_SECONDS
         if away > settled_seconds:
             return True
         if within_seconds is not None and waited >= within_seconds:
             return False
-        await sleep(_LOOK_SECONDS)
-        waited += _LOOK_SECONDS
+        await sleep(LOOK_SECONDS)
+        waited += LOOK_SECONDS

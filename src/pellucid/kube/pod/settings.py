@@ -47,6 +47,8 @@ class SidecarSettings(msgspec.Struct, frozen=True):
     token_file: Path
     status_port: int = 21000
     drain_seconds: float = 10.0
+    ends_after_seconds: float = 0.0
+    """So long after the last process of the others the sidecar ends; 0: only when it is told to."""
     envoy_arguments: tuple[str, ...] = ()
     metrics: Metrics = Metrics()
     probes: tuple[ProbeTarget, ...] = ()

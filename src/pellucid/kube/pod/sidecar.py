@@ -39,6 +39,7 @@ from pellucid.kube.pod.departure import WITHDRAWN_SECONDS, depart
 from pellucid.kube.pod.login import Registration, logged_in
 from pellucid.kube.pod.merged_metrics import merged
 from pellucid.kube.pod.probing import probed
+from pellucid.kube.pod.processes import others_have_ended
 from pellucid.kube.pod.settings import SidecarSettings
 from pellucid.kube.pod.status_server import Answer, Page, serve
 from pellucid.kube.pod.stream_watch import credential_is_lost
@@ -75,6 +76,8 @@ class Sidecar:
             work = asyncio.create_task(self._work())
             stop = asyncio.create_task(self._stop.wait())
             stack.callback(stop.cancel)
+            if self._settings.ends_after_seconds:
+                stack.callback(asyncio.create_task(self._end_with_others()).cancel)
             await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
             if not self._stop.is_set():
                 return await work
@@ -83,6 +86,11 @@ class Sidecar:
             logger.info("the pod ends")
             await depart(self._envoy, self._application_is_there, self._settings.drain_seconds)
             return 0
+
+    async def _end_with_others(self) -> None:
+        await others_have_ended(self._settings.ends_after_seconds)
+        logger.info("the pod's other containers have ended")
+        self._stop.set()
 
     async def _work(self) -> int:
         """Keep an Envoy with a credential that the server knows; returns when Envoy has ended by itself."""
