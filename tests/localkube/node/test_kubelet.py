@@ -1,5 +1,6 @@
-# ruff: noqa: ASYNC110
+# ruff: noqa: ASYNC110, ASYNC240
 import asyncio
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -220,3 +221,16 @@ async def test_a_pod_is_told_to_end_only_when_services_have_left_it_alone(tmp_pa
         assert await anext(lines) == b"told\n"
         await node.until_gone("a")
     assert asked == [tuple(one["ip"] for one in pod["status"]["podIPs"])]
+
+
+async def test_a_pod_that_only_pauses_ends_when_it_is_told(node: Node) -> None:
+    await node.create("a", {"name": "c", "image": "pause"}, restartPolicy="Never")
+    pod = await node.until_phase("a", "Running")
+    worker = node.kubelet.worker(pod["metadata"]["uid"])
+    assert worker is not None
+    children = Path(f"/proc/{worker.containers['c'].pid}/task/{worker.containers['c'].pid}/children")
+    while not children.read_text():
+        await asyncio.sleep(0)
+    worker.containers["c"].signal(signal.SIGTERM)
+    ended = await node.until_phase("a", "Succeeded")
+    assert state(ended)["terminated"]["exitCode"] == 0

@@ -12,6 +12,7 @@ from pellucid.localkube.images.image_entries import ImageEntry
 
 _PROGRAMS = "/opt/programs"
 _PYTHON = "/usr/bin/python3"
+_UNTIL_TOLD_TO_END = "trap 'exit 0' TERM INT; sleep infinity & wait"
 
 
 class BuiltIn(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ BUILT_IN = (
     BuiltIn(ImageEntry("bash", command=("bash",)), "/bin/bash", "bash"),
     BuiltIn(ImageEntry("curl", entrypoint=("curl",), command=("--help",)), "/usr/bin/curl", "curl"),
     BuiltIn(ImageEntry("python", command=(_PYTHON,)), _PYTHON, "python3"),
-    BuiltIn(ImageEntry("pause", entrypoint=("sleep", "infinity"))),
+    BuiltIn(ImageEntry("pause", entrypoint=("sh", "-c", _UNTIL_TOLD_TO_END))),
     BuiltIn(
         ImageEntry("redis", command=("redis-server", "--protected-mode", "no"), working_dir="/data"),
         "/usr/bin/redis-server",
