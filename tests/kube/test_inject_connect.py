@@ -220,9 +220,10 @@ async def test_what_it_cannot_run_with_is_said_by_flag(
         assert await running.process.wait() == 1
 
 
-async def test_a_port_that_is_taken_is_said(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flag", ["-listen", "-metrics-listen"])
+async def test_a_port_that_is_taken_is_said(cluster: Cluster, tmp_path: Path, flag: str) -> None:
     with listening("127.0.0.1", 0) as taken:
-        listen = f"-listen=127.0.0.1:{taken.getsockname()[1]}"
+        listen = f"{flag}=127.0.0.1:{taken.getsockname()[1]}"
         async with injector(cluster, tmp_path, listen) as running:
             assert "the injector cannot run" in await running.says("==> ")
             assert await running.process.wait() == 1

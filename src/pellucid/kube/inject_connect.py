@@ -51,6 +51,9 @@ class InjectConnectSettings(msgspec.Struct, frozen=True, kw_only=True):
 async def inject_connect(settings: InjectConnectSettings) -> int:
     """Until told to stop; the exit code. Raises OSError when a port is taken."""
     listener = webhook_server.listening(settings.host, settings.port)
+    scraped = None
+    if settings.metrics_port:
+        scraped = webhook_server.listening(settings.metrics_host, settings.metrics_port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,10 +75,9 @@ async def inject_connect(settings: InjectConnectSettings) -> int:
         looking_after = tasks.create_task(trust.run())
         leading = tasks.create_task(election.run(lambda: _lead(client, settings)))
         serving = tasks.create_task(webhook_server.serve_at(app, listener, trust.context, closed))
-        if settings.metrics_port:
+        if scraped:
             metrics = metrics_application(counters)
-            metrics_place = settings.metrics_host, settings.metrics_port
-            tasks.create_task(webhook_server.serve(metrics, *metrics_place, None, closed))
+            tasks.create_task(webhook_server.serve_at(metrics, scraped, None, closed))
         await _first_of(stop, serving)
         log.info("leaving", serves_for_seconds=WITHDRAWN_S)
         leading.cancel()
