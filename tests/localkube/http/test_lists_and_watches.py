@@ -111,3 +111,50 @@ async def test_a_watcher_that_never_reads_is_cut_and_costs_nobody_else_an_event(
         await asyncio.sleep(0.05)
     for writer in (deaf, listening):
         writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("watch=1&resourceVersion=abc", 'resourceVersion: Invalid value: "abc"'),
+        ("watch=1&fieldSelector=spec.x%3D1", "field label not supported: spec.x"),
+        ("labelSelector=a%3D(", "unable to parse requirement"),
+        ("labelSelector=((", "unable to parse requirement"),
+        ("fieldSelector=x", "invalid selector"),
+        ("resourceVersion=-1", 'resourceVersion: Invalid value: "-1"'),
+        ("fieldManager=x&limit=-5&timeoutSeconds=soon", ""),
+    ],
+)
+async def test_a_query_that_cannot_be_is_refused_before_anything_is_sent(
+    served: Served, query: str, said: str
+) -> None:
+    path = f"/api/v1/namespaces/default/configmaps?{query}"
+    if not said:
+        assert (await raw(served, path))["items"] == []
+        return
+    assert said in await refused(served, path)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"nonsense\r\n\r\n", b"HTTP/1.1 400 "),
+        (b"GET / HTTP/2.0\r\n\r\n", b"HTTP/1.1 505 "),
+        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"HTTP/1.1 400 "),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"HTTP/1.1 400 "),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"HTTP/1.1 413 "),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 400 "),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"HTTP/1.1 431 "),
+        (b"GET /api/v1/%00%ff/%2e%2e HTTP/1.1\r\nConnection: close\r\n\r\n", b"HTTP/1.1 404 "),
+        (b"GET /%zz?%=%&&;= HTTP/1.1\r\nConnection: close\r\n\r\n", b"HTTP/1.1 404 "),
+    ],
+    ids=lambda value: repr(value[:40]),
+)
+async def test_what_is_no_request_is_answered_and_the_server_goes_on(
+    served: Served, sent: bytes, answer: bytes
+) -> None:
+    reader, writer = await connected(served)
+    writer.write(sent)
+    assert (await reader.read()).startswith(answer)
+    writer.close()
+    assert await raw(served, "/version")

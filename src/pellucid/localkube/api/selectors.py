@@ -17,9 +17,10 @@ Labels = Mapping[str, str]
 LabelTest = Callable[[Labels], bool]
 ObjectTest = Callable[[Object], bool]
 
-_SET = re.compile(r"^(\S+)\s+(in|notin)\s+\(([^)]*)\)$")
-_EQUALITY = re.compile(r"^([^=!\s]+)\s*(==|=|!=)\s*([^=!\s]*)$")
-_EXISTENCE = re.compile(r"^(!?)\s*([^=!\s,()]+)$")
+_KEY, _VALUE = r"[-A-Za-z0-9_./]+", r"[-A-Za-z0-9_.]*"
+_SET = re.compile(rf"^({_KEY})\s+(in|notin)\s+\(([-A-Za-z0-9_.,\s]*)\)$")
+_EQUALITY = re.compile(rf"^({_KEY})\s*(==|=|!=)\s*({_VALUE})$")
+_EXISTENCE = re.compile(rf"^(!?)\s*({_KEY})$")
 
 _FIELDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("", "pods"): frozenset(

@@ -22,7 +22,7 @@ from pellucid.localkube.http import bodies, requests
 from pellucid.localkube.http.connection import Request, Response
 from pellucid.localkube.http.requests import PATCH_KINDS, Target
 from pellucid.localkube.http.tables import metadata_only, table
-from pellucid.localkube.http.watching import watch_lines
+from pellucid.localkube.http.watching import check_watch, watch_lines
 
 Object = dict[str, Any]
 
@@ -158,6 +158,7 @@ class ObjectVerbs:
         return version if match == "Exact" else 0
 
     def _watch(self, request: Request, target: Target) -> Response:
+        check_watch(target, request)
         plain = not requests.accepts_table(request) and not requests.accepts_metadata(request)
 
         async def line(event: Event) -> bytes:

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from pellucid.localkube.api.selectors import object_test
 from pellucid.localkube.api.status import ApiError, bad_request
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.watches import Event, bookmark, error_event
@@ -18,6 +19,12 @@ Object = dict[str, Any]
 BOOKMARK_SECONDS = 60.0
 LONGEST_SECONDS = (1800.0, 3600.0)
 """Between which a watch that names no end is ended."""
+
+
+def check_watch(target: Target, request: Request) -> None:
+    """Whether the watch can be begun at all. Raises ApiError 400."""
+    _since(request)
+    object_test(target.resource, request.parameter("labelSelector"), _field_selector(target, request))
 
 
 async def watch_lines(
@@ -78,7 +85,8 @@ async def _until(events: AsyncIterator[Event], seconds: float) -> AsyncIterator[
 def _since(request: Request) -> int:
     text = request.parameter("resourceVersion", "0") or "0"
     if not text.isdigit():
-        raise bad_request(f'Invalid value: "{text}": the resourceVersion is not a number')
+        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise bad_request(f'resourceVersion: Invalid value: "{text}": {why}')
     return int(text)
 
 
