@@ -83,7 +83,8 @@ async def supervised(tmp_path: Path) -> AsyncIterator[Supervised]:
 
 
 def envoys() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "--config-path" in child.cmdline()]
+    living = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if "--config-path" in child.cmdline()]
 
 
 async def test_it_serves_when_started_and_is_gone_when_stopped(supervised: Supervised) -> None:
