@@ -5,6 +5,8 @@ Source: Kubernetes docs, "API-initiated Eviction"; pkg/registry/core/pod/storage
 
 from __future__ import annotations
 
+import asyncio
+
 from pellucid.localkube.api.admission import WriteOptions
 from pellucid.localkube.api.objects import Object
 from pellucid.localkube.api.selectors import selector_test
@@ -13,6 +15,7 @@ from pellucid.localkube.api.store import Resources
 from pellucid.localkube.types.kinds import POD_DISRUPTION_BUDGETS, PODS
 
 ATTEMPTS = 10
+RETRY_PAUSE_SECONDS = 0.01
 RETRY_SECONDS = 10
 _VIOLATED = "Cannot evict pod as it would violate the pod's disruption budget."
 
@@ -76,6 +79,8 @@ async def _take_from_budget(resources: Resources, pod: Object, options: WriteOpt
         except ApiError as error:
             if error.reason != "Conflict":
                 raise
+            # What it conflicts with is read only once it is stored.
+            await asyncio.sleep(RETRY_PAUSE_SECONDS)
             continue
         return
     raise conflict(POD_DISRUPTION_BUDGETS, meta["name"])
