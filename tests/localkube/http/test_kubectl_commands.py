@@ -109,6 +109,44 @@ async def test_diff_shows_what_would_change_and_stores_nothing(served: Served) -
     assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "web:1"
 
 
+async def test_server_side_diff_of_what_is_the_same_is_empty(served: Served) -> None:
+    assert await served.kubectl("diff", "--server-side", "-f", "-", stdin=WEB) == ""
+
+
+async def test_a_scale_is_printed_as_such(served: Served) -> None:
+    lines = (await run(served, "get deployment web --subresource=scale")).splitlines()
+    assert lines[0].split() == ["NAME", "DESIRED", "AVAILABLE", "AGE"]
+    assert lines[1].split()[:3] == ["web", "2", "0"]
+
+
+async def test_a_token_lasts_at_least_ten_minutes(served: Served) -> None:
+    _, _, errors = await served.try_kubectl("create", "token", "default", "--duration=5m")
+    assert errors.strip() == (
+        'error: failed to create token: TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: '
+        "Invalid value: 300: may not specify a duration less than 10 minutes"
+    )
+
+
+async def test_roles_are_reconciled(served: Served) -> None:
+    roles = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: r, namespace: default}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+"""
+    await served.kubectl("auth", "reconcile", "-f", "-", stdin=roles)
+    more = roles.replace("[get]", "[get, list]")
+    _, _, told = await served.try_kubectl("auth", "reconcile", "-f", "-", stdin=more)
+    assert "missing rules added:\n\t\t{Verbs:[list] APIGroups:[] Resources:[pods]" in told
+
+
+async def test_an_editor_changes_an_object(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBE_EDITOR", "sed -i s/web:1/web:9/")
+    assert await run(served, "edit deployment web") == "deployment.apps/web edited\n"
+    found = await served.resources.get(DEPLOYMENTS, "default", "web")
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "web:9"
+
+
 async def test_apply_with_prune_and_view_last_applied(served: Served) -> None:
     assert "image: web:1" in await run(served, "apply view-last-applied deployment web")
     told = await served.kubectl(

@@ -44,6 +44,9 @@ _NOBODY_SETS = frozenset(
 )
 
 
+_NO_STATUS: tuple[Path, Any] = (("f:status",), {})
+
+
 class Manager(msgspec.Struct, frozen=True):
     """One who sets fields, and in which way."""
 
@@ -58,7 +61,7 @@ def leaves(value: Object, schema: Schema) -> Leaves:
     found: Leaves = {}
     for name, one in value.items():
         for path, leaf in _leaves(one, schemas.field(schema, name) or schemas.ANY, (f"f:{name}",)):
-            if path[:1] not in _NOBODY_SETS and path[:2] not in _NOBODY_SETS:
+            if path[:1] not in _NOBODY_SETS and path[:2] not in _NOBODY_SETS and (path, leaf) != _NO_STATUS:
                 found[path] = leaf
     return found
 

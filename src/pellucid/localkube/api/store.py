@@ -525,6 +525,8 @@ class Resources(ReadableResources):
         version = str(self._log.head.revision + 1)
         row = row_of(resource, _at(kept, version))
         await self._commit([Put(OBJECTS, row), *others], stored, options)
+        if options.dry_run:
+            return value
         return row.value if kept is value else _at(value, version)
 
     def _with_addresses(self, service: Object, stored: Stored[Row] | None) -> Object:

@@ -31,7 +31,7 @@ from pellucid.localkube.http.node_streams import NodeStreams
 from pellucid.localkube.http.objects import ObjectVerbs, json_response
 from pellucid.localkube.http.requests import Target, target_of
 from pellucid.localkube.http.reviews import Reviews
-from pellucid.localkube.http.scale import scaled
+from pellucid.localkube.http.scale import scale_table, scaled
 from pellucid.localkube.http.streaming import Streaming
 from pellucid.localkube.types.kinds import PODS, Resource
 from pellucid.localkube.types.release import DEFAULT, Release
@@ -189,7 +189,10 @@ class Application:
             return self._review(request, target, user)
         match target.subresource:
             case "scale":
-                return json_response(await scaled(self._resources, request, target, user))
+                scale = await scaled(self._resources, request, target, user)
+                if requests.accepts_table(request):
+                    scale = scale_table(scale, self._source.time())
+                return json_response(scale)
             case "log" | "exec" | "attach" | "portforward":
                 return await self._streaming.answer(request, target)
             case "token":

@@ -66,13 +66,22 @@ def document(resources: Iterable[Resource], custom: Callable[[Resource], Object]
             _add_definitions(schemas, referred)
         else:
             _add_definitions(schemas, {name})
-            schemas[name] = {**schemas[name], "x-kubernetes-group-version-kind": [kind]}
+            schemas[name] = {**_any_version(schemas[name]), "x-kubernetes-group-version-kind": [kind]}
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "v1.30.0"},
         "paths": paths,
         "components": {"schemas": schemas},
     }
+
+
+def _any_version(schema: Object) -> Object:
+    """A kind's schema as it is published: apiVersion and kind are any text there."""
+    properties = dict(schema.get("properties") or {})
+    for name in ("apiVersion", "kind"):
+        if name in properties:
+            properties[name] = {key: one for key, one in properties[name].items() if key != "enum"}
+    return {**schema, "properties": properties}
 
 
 def _schema_name(resource: Resource) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 from pellucid.localkube.api.access import Access, Attributes
 from pellucid.localkube.api.admission import User
 from pellucid.localkube.api.objects import Source
-from pellucid.localkube.api.status import bad_request, not_found
+from pellucid.localkube.api.rules.causes import bad
+from pellucid.localkube.api.status import bad_request, invalid, not_found
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.tokens import ISSUER, ServiceAccountTokens, TokenRefused
-from pellucid.localkube.types.kinds import SERVICE_ACCOUNTS, Resource
+from pellucid.localkube.types.kinds import SERVICE_ACCOUNTS, TOKEN_REQUESTS, Resource
 
 Object = dict[str, Any]
 
@@ -88,8 +89,11 @@ class Reviews:
     def _rules(self, user: User, namespace: str) -> Object:
         rules = list(self._access.rules(user, namespace))
         if "system:masters" in user.groups:
-            rules.append({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})
-            rules.append({"verbs": ["*"], "nonResourceURLs": ["*"]})
+            everything: list[Object] = [
+                {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+                {"verbs": ["*"], "nonResourceURLs": ["*"]},
+            ]
+            rules += [one for one in everything if one not in rules]
         return {
             "resourceRules": [one for one in rules if not one.get("nonResourceURLs")],
             "nonResourceRules": [one for one in rules if one.get("nonResourceURLs")],
@@ -97,28 +101,27 @@ class Reviews:
         }
 
     def token_request(self, namespace: str, name: str, asked: Object) -> Object:
-        """`serviceaccounts/<name>/token`: a token for the account. Raises ApiError 400, 404."""
+        """`serviceaccounts/<name>/token`: a token for the account. Raises ApiError 404, 422."""
         account = self._resources.peek(SERVICE_ACCOUNTS, namespace, name)
         if account is None:
             raise not_found(SERVICE_ACCOUNTS, name)
         spec = asked.get("spec") or {}
         seconds = int(spec.get("expirationSeconds") or 3600)
         if not SHORTEST_TOKEN <= seconds <= LONGEST_TOKEN:
-            raise bad_request(
-                f"spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than 10 "
-                "minutes or greater than 2^32 seconds"
-            )
+            bound = "less than 10 minutes" if seconds < SHORTEST_TOKEN else "larger than 2^32 seconds"
+            why = f"may not specify a duration {bound}"
+            raise invalid(TOKEN_REQUESTS, "", [bad("spec.expirationSeconds", seconds, why)])
         audiences = tuple(spec.get("audiences") or (ISSUER,))
-        bound = spec.get("boundObjectRef") or {}
-        pod = (bound["name"], bound.get("uid", "")) if bound.get("kind") == "Pod" else None
+        bound_to = spec.get("boundObjectRef") or {}
+        pod = (bound_to["name"], bound_to.get("uid", "")) if bound_to.get("kind") == "Pod" else None
         token = self._tokens.issue(
             namespace, name, account["metadata"]["uid"], audiences=audiences, seconds=seconds, pod=pod
         )
         ends = self._source.time() + datetime.timedelta(seconds=seconds)
         now = self._source.timestamp()
         granted: Object = {"audiences": list(audiences), "expirationSeconds": seconds}
-        if bound:
-            granted["boundObjectRef"] = bound
+        if bound_to:
+            granted["boundObjectRef"] = bound_to
         return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",

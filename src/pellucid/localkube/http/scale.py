@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from pellucid.localkube.api.admission import User
@@ -11,7 +12,8 @@ from pellucid.localkube.api.store import Resources
 from pellucid.localkube.http import bodies, requests
 from pellucid.localkube.http.connection import Request
 from pellucid.localkube.http.requests import PATCH_KINDS, Target
-from pellucid.localkube.types.columns import path_value, selector_text
+from pellucid.localkube.http.tables import metadata_only
+from pellucid.localkube.types.columns import AGE, NAME, Column, age, path_value, selector_text
 
 Object = dict[str, Any]
 
@@ -86,4 +88,23 @@ def _scale(value: Object, places: Object) -> Object:
         "metadata": {name: meta[name] for name in kept if name in meta},
         "spec": {"replicas": path_value(value, places["specReplicasPath"]) or 0},
         "status": status,
+    }
+
+
+def scale_table(scale: Object, now: datetime.datetime) -> Object:
+    """A Scale as a row, for clients that print it."""
+    columns = (NAME, Column("Desired", "integer"), Column("Available", "integer"), AGE)
+    meta = scale["metadata"]
+    cells = [
+        meta["name"],
+        scale["spec"]["replicas"],
+        scale["status"]["replicas"],
+        age(meta.get("creationTimestamp"), now),
+    ]
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": meta.get("resourceVersion", "")},
+        "columnDefinitions": [column.shown() for column in columns],
+        "rows": [{"cells": cells, "object": metadata_only(scale)}],
     }

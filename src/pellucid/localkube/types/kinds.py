@@ -277,6 +277,8 @@ STORAGE_CLASSES = Resource(
 )
 
 _CREATE_ONLY = ("create",)
+TOKEN_REQUESTS = Resource("authentication.k8s.io", "v1", "tokenrequests", "TokenRequest", verbs=_CREATE_ONLY)
+"""Served only as a subresource of service accounts."""
 TOKEN_REVIEWS = Resource(
     "authentication.k8s.io", "v1", "tokenreviews", "TokenReview", False, verbs=_CREATE_ONLY
 )
