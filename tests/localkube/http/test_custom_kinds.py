@@ -204,6 +204,19 @@ async def test_columns_short_names_categories_and_scale(served: Served) -> None:
     assert "least" in await served.kubectl("explain", "gadget.spec")
 
 
+async def test_fields_that_a_definition_says_can_be_selected_by(served: Served) -> None:
+    other = definition(plural="gizmos", singular="gizmo", kind="Gizmo", shortNames=[])
+    for version in other["spec"]["versions"]:
+        version["selectableFields"] = [{"jsonPath": ".spec.class"}]
+    await served.kubectl("create", "-f", "-", stdin=text(other))
+    for name, size in (("a", "small"), ("b", "large")):
+        await served.kubectl(
+            "create", "-f", "-", stdin=text({**gadget(name, **{"class": size}), "kind": "Gizmo"})
+        )
+    found = await served.kubectl("get", "gizmos", "--field-selector=spec.class=large", "-o", "name")
+    assert found == "gizmo.example.com/b\n"
+
+
 async def test_names_that_are_taken_are_not_served(served: Served) -> None:
     other = definition(plural="gizmos", singular="gizmo", kind="Gadget", shortNames=[])
     await served.kubectl("create", "-f", "-", stdin=text(other))

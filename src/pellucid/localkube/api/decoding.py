@@ -13,7 +13,7 @@ from typing import Any
 from pellucid.localkube.api.status import ApiError, bad_request
 from pellucid.localkube.types import schema as schemas
 from pellucid.localkube.types.kinds import Resource
-from pellucid.localkube.types.quantities import QuantityError, quantity
+from pellucid.localkube.types.quantities import QuantityError, canonical
 from pellucid.localkube.types.schema import Schema
 
 Object = dict[str, Any]
@@ -95,13 +95,12 @@ def _zero(element: Schema) -> Any:
 
 
 def _amount(value: Any) -> str:
-    """A quantity is a text, but a number is understood."""
+    """A quantity is a text of one form, but a number is understood."""
     text = value if isinstance(value, str) else f"{value}"
     try:
-        quantity(text)
+        return canonical(text)
     except QuantityError as error:
         raise WrongType(str(error)) from None
-    return text
 
 
 def _check_base64(text: str) -> None:

@@ -135,8 +135,8 @@ def _field_requirement(resource: Resource, part: str) -> ObjectTest:
     if not found:
         raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
     path, operator, wanted = found.groups()
-    known = _FIELDS.get(resource.stored, frozenset())
-    if path not in known and path not in ("metadata.name", "metadata.namespace"):
+    known = {*_FIELDS.get(resource.stored, ()), *resource.selectable, "metadata.name", "metadata.namespace"}
+    if path not in known:
         raise bad_request(f"field label not supported: {path}")
     steps = tuple(path.split("."))
     equal = operator != "!="

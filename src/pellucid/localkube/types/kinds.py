@@ -46,6 +46,8 @@ class Resource(msgspec.Struct, frozen=True):
     stated_list_kind: str = ""
     custom: bool = False
     """Defined by a CustomResourceDefinition."""
+    selectable: tuple[str, ...] = ()
+    """Fields that a field selector may name, besides those of every kind and of the built-in ones."""
     converted: bool = False
     """Objects stored in another version are converted by a webhook, not merely shown as this one."""
 
@@ -397,6 +399,7 @@ def custom_resources(definition: Mapping[str, Any]) -> tuple[Resource, ...]:
             subresources=(_scale(),) if "scale" in version.get("subresources", {}) else (),
             stated_list_kind=names.get("listKind", ""),
             custom=True,
+            selectable=tuple(one["jsonPath"].strip(".") for one in version.get("selectableFields", ())),
             converted=(spec.get("conversion") or {}).get("strategy") == "Webhook",
         )
         for version in served

@@ -34,3 +34,28 @@ def quantity(text: str) -> Fraction:
     if _EXPONENT.fullmatch(suffix) and abs(int(suffix[1:])) <= LARGEST_EXPONENT:
         return Fraction(number * Fraction(10) ** int(suffix[1:]))
     raise QuantityError("unable to parse quantity's suffix")
+
+
+def canonical(text: str) -> str:
+    """A quantity as the API shows it: `500m` for `0.5`, `1Gi` for `1024Mi`. Raises QuantityError.
+
+    No fraction, the largest suffix that allows that, the family of suffixes as given; below a billionth is
+    rounded up. Source: Quantity.CanonicalizeBytes in apimachinery's pkg/api/resource.
+    """
+    value = quantity(text)
+    matched = _SHAPE.fullmatch(text)
+    suffix = matched[2] if matched else ""
+    if suffix in _BINARY and abs(value) >= 1024 and value.denominator == 1:
+        number, power = int(value), 0
+        while number % 1024 == 0 and power < len(_BINARY):
+            number, power = number // 1024, power + 1
+        return f"{number}{['', *_BINARY][power]}"
+    nano = value * 10**9
+    number, power = -(-nano.numerator // nano.denominator), -9
+    while number and number % 1000 == 0 and power < 18:
+        number, power = number // 1000, power + 3
+    if not number:
+        return "0"
+    if _EXPONENT.fullmatch(suffix):
+        return f"{number}e{power}" if power else str(number)
+    return f"{number}{next(name for name, one in _DECIMAL.items() if one == power)}"
