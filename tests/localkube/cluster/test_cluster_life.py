@@ -23,14 +23,14 @@ from pellucid.localkube.cluster.holding import held
 from pellucid.localkube.cluster.life import Clusters
 from pellucid.localkube.cluster.progress import Progress
 from pellucid.localkube.cluster.server_process import running_server
+from tests.kubectls import NEWEST, kubectl
 from tests.localkube.images.registry import Registry, served
 from tests.localkube.images.shell_image import HELLO, SHELL
 
-KUBECTL = shutil.which("kubectl") or ""
+KUBECTL = str(kubectl(NEWEST))
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not KUBECTL, reason="needs kubectl"),
     pytest.mark.skipif(not shutil.which("runc"), reason="needs runc"),
     pytest.mark.timeout(180),
 ]
