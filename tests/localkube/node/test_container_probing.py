@@ -130,7 +130,7 @@ async def test_a_startup_probe_holds_back_the_next_init_container(node: Node) ->
     sidecar = shell("sleep infinity", "side", restartPolicy="Always", startupProbe=probe)
     await node.create("a", shell("true"), initContainers=[sidecar, shell("true", "next")])
     pod = await node.until("a", lambda pod: "running" in state(pod, "side"))
-    assert state(pod, "next") == {"waiting": {"reason": "ContainerCreating"}}
+    assert state(pod, "next") == {"waiting": {"reason": "PodInitializing"}}
     await (await node.streams.exec(pod, "side", ["touch", "/tmp/up"])).wait()
     await node.until("a", lambda pod: state(pod, "next").get("terminated", {}).get("exitCode") == 0)
 

@@ -225,11 +225,9 @@ def observations_from(pod: Object, now: datetime) -> dict[str, ContainerObservat
         one["name"]: one
         for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     }
-    inits = bool(spec.get("initContainers"))
+    fresh = Waiting("PodInitializing" if spec.get("initContainers") else "ContainerCreating")
     observed = {}
     for container in (*spec.get("initContainers", ()), *spec["containers"]):
-        main = container in spec["containers"]
-        fresh = Waiting("PodInitializing" if inits and main else "ContainerCreating")
         observed[container["name"]] = _resumed(container["name"], old.get(container["name"], {}), fresh, now)
     return observed
 
