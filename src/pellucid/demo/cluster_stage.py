@@ -14,8 +14,8 @@ import msgspec
 from pellucid.demo.stage import Stage, free_port
 from pellucid.demo.telling import Telling
 from pellucid.demo.toolbox import prepare
+from pellucid.demo.traces import CLUSTER
 
-CLUSTER = "tproxy"
 OUTSIDE = "example.com"
 ROLLOUT = "kubectl rollout status deployment/{} --timeout=90s"
 

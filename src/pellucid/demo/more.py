@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pellucid.demo.cluster_stage import CLUSTER, ROLLOUT, Wishes, on_a_cluster
+from pellucid.demo.cluster_stage import ROLLOUT, Wishes, on_a_cluster
 from pellucid.demo.pod_evidence import counters
 from pellucid.demo.stage import DidNotHappen, Stage, examples
 from pellucid.demo.telling import Telling
 from pellucid.demo.told import told
+from pellucid.demo.traces import CLUSTER
 
 GREETING = "Hello World"
 _CURL = "curl --silent --show-error --max-time 5"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
-from pellucid.demo.cluster_stage import CLUSTER, OUTSIDE, ROLLOUT, Wishes, on_a_cluster
+from pellucid.demo.cluster_stage import OUTSIDE, ROLLOUT, Wishes, on_a_cluster
 from pellucid.demo.hello_lines import says_error, says_hello, time_to
 from pellucid.demo.pod_evidence import as_text, counters, endpoints, until
 from pellucid.demo.stage import DidNotHappen, Program, Stage, examples
 from pellucid.demo.telling import Telling
 from pellucid.demo.told import told
+from pellucid.demo.traces import CLUSTER
 
 CALL_SECONDS = 2.0
 """The client calls every two seconds."""
