@@ -60,4 +60,4 @@ def test_every_command_does_what_the_walkthrough_says(whose: str) -> None:
         assert any(line.startswith(f"$ {command}") for line in typed), f"not typed in its turn: {command}"
     for promise in PROMISES:
         assert any(line.startswith(f"ok  {promise}") for line in lines), promise
-    assert not any(line.startswith("NOT") for line in lines)
+    assert not any(line.startswith("NOT ") for line in lines)

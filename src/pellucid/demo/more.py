@@ -70,8 +70,8 @@ class _More:
         self._stage.run("kubectl apply -f other-name.yaml")
         self._stage.run(ROLLOUT.format("greeter"))
         self._hears_greeting("caller", "http://greeting/hello", "by a name that is not the mesh's")
-        counted = counters(self._stage, "greeter", r"listener\..*20000\.ssl\.handshake")
-        self._telling.saw("the server's sidecar counts mutual-TLS handshakes", true=any(counted.values()))
+        counted = counters(self._stage, "caller", r"cluster\.hello\..*ssl\.handshake")
+        self._telling.saw("the caller's sidecar counts mutual-TLS handshakes", true=any(counted.values()))
 
     def _pod_addresses(self) -> None:
         self._telling.step("A pod dialled by its own address")

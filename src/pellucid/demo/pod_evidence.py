@@ -1,4 +1,7 @@
-"""What the Envoys of pods say, asked with kubectl as anyone may."""
+"""What the Envoys of pods say, asked with kubectl as anyone may.
+
+A pod is named as kubectl takes it: by its name, or as `deployment/name`.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ from pellucid.demo.stage import DidNotHappen, Stage
 _ADMIN = "http://127.0.0.1:19000"
 
 
-def counters(stage: Stage, deployment: str, pattern: str) -> dict[str, int]:
-    """The counters of a deployment's sidecar whose names match, such as `ssl.handshake`."""
+def counters(stage: Stage, pod: str, pattern: str) -> dict[str, int]:
+    """The counters of a pod's sidecar whose names match, such as `ssl.handshake`."""
     found = {}
-    for line in _admin(stage, deployment, f"/stats?filter={pattern}").splitlines():
+    for line in _admin(stage, pod, f"/stats?filter={pattern}").splitlines():
         name, _, value = line.rpartition(": ")
         if value.isdigit():
             found[name] = int(value)
     return found
 
 
-def endpoints(stage: Stage, deployment: str, service: str) -> tuple[str, ...]:
-    """The addresses to which a deployment's sidecar sends what is meant for a service."""
-    lines = _admin(stage, deployment, "/clusters").splitlines()
+def endpoints(stage: Stage, pod: str, service: str) -> tuple[str, ...]:
+    """The addresses to which a pod's sidecar sends what is meant for a service."""
+    lines = _admin(stage, pod, "/clusters").splitlines()
     fields = [line.split("::") for line in lines if line.startswith(f"{service}.default.")]
     return tuple(sorted({field[1] for field in fields if len(field) == 4 and field[2] == "cx_active"}))
 
@@ -41,8 +44,8 @@ def as_text(whose: str, counted: Mapping[str, int]) -> str:
     return "\n".join(f"{whose}  {name}: {value}" for name, value in counted.items())
 
 
-def _admin(stage: Stage, deployment: str, path: str) -> str:
-    command = f"kubectl exec deployment/{deployment} -c envoy-sidecar -- curl -s '{_ADMIN}{path}'"
+def _admin(stage: Stage, pod: str, path: str) -> str:
+    command = f"kubectl exec {pod} -c envoy-sidecar -- curl -s '{_ADMIN}{path}'"
     done = stage.ask(command)
     if done.returncode != 0:
         raise DidNotHappen(f"{command} ended with {done.returncode}: {done.stderr.strip()}")

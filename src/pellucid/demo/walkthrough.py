@@ -120,7 +120,7 @@ class _Walkthrough:
         telling.step("11. Nobody may call anybody")
         blocked = time_to(stage, client, says_error, 'consul intention create -deny "*" "*"')
         telling.saw(f"requests fail; the first one {blocked / 1000:.1f} s after the command was started")
-        until(lambda: not endpoints(stage, "hello-client", "hello"))
+        until(lambda: not endpoints(stage, "deployment/hello-client", "hello"))
         telling.saw("the client's proxy knows no endpoint of the server any more")
 
     def _allow(self, client: Program) -> None:
@@ -128,7 +128,7 @@ class _Walkthrough:
         telling.step("12. The client may call the server")
         resumed = time_to(stage, client, says_hello, "consul intention create hello-client hello")
         telling.saw(f"requests resume; the first one {resumed / 1000:.1f} s after the command was started")
-        known = endpoints(stage, "hello-client", "hello")
+        known = endpoints(stage, "deployment/hello-client", "hello")
         telling.output("\n".join(f"client's Envoy  hello: {address}" for address in known))
         telling.saw("the client's proxy has gained the server's endpoints", true=bool(known))
 
@@ -170,8 +170,8 @@ class _Walkthrough:
         self._telling.saw('the client gets "Hello World"', true=says_hello(second.text))
 
     def _both_envoys_count(self) -> None:
-        out = counters(self._stage, "hello-client", r"cluster\.hello\..*ssl\.handshake")
-        into = counters(self._stage, "hello", r"listener\..*20000\.ssl\.handshake")
+        out = counters(self._stage, "deployment/hello-client", r"cluster\.hello\..*ssl\.handshake")
+        into = counters(self._stage, "deployment/hello", r"listener\..*20000\.ssl\.handshake")
         self._telling.output(as_text("client's Envoy", out) + "\n" + as_text("server's Envoy", into))
         both = any(out.values()) and any(into.values())
         self._telling.saw("both Envoys count mutual-TLS handshakes", true=both)
