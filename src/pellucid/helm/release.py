@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 UNINSTALLED = "uninstalled"
@@ -71,20 +71,13 @@ def from_summary(summary: dict[str, Any]) -> Release:
 def from_stored(stored: dict[str, Any]) -> Release:
     """The whole release, as it is stored in the cluster."""
     summary, info = stored["summary"], stored.get("info") or {}
-    return Release(
-        name=summary["name"],
-        namespace=summary["namespace"],
-        revision=summary["revision"],
-        status=summary["status"],
-        chart_name=summary.get("chart_name", ""),
-        chart_version=summary.get("chart_version", ""),
-        app_version=summary.get("app_version", ""),
+    return replace(
+        from_summary(summary),
         first_deployed=info.get("first_deployed", ""),
         last_deployed=info.get("last_deployed", ""),
         deleted=info.get("deleted", ""),
         description=info.get("description", ""),
         notes=info.get("notes", ""),
-        manifest=summary.get("manifest", ""),
         values=stored.get("config"),
         hooks=tuple(_hook(hook) for hook in stored.get("hooks") or ()),
     )
