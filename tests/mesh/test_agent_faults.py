@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -127,6 +126,13 @@ def small_disk(path: Path, kilobytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
+def fill(filler: Path) -> None:
+    """Write until nothing fits any more, whatever others write meanwhile."""
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
 @pytest.mark.root
 def test_on_a_full_disk_writes_say_so_and_everything_else_goes_on(tmp_path: Path) -> None:
     with (
@@ -136,7 +142,7 @@ def test_on_a_full_disk_writes_say_so_and_everything_else_goes_on(tmp_path: Path
     ):
         agent.register("a")
         identity = agent.identity("a", tmp_path)
-        (disk / "filler").write_bytes(b"x" * _left_on(disk))
+        fill(disk / "filler")
         body = {"Kind": "proxy-defaults", "Name": "global", "Config": {"long": "x" * 20_000}}
         refused = agent.request("PUT", "/v1/config", body)
         assert refused.status == 500
@@ -149,11 +155,6 @@ def test_on_a_full_disk_writes_say_so_and_everything_else_goes_on(tmp_path: Path
         (disk / "filler").unlink()
         agent.put("/v1/config", body)
         assert agent.get("/v1/config/proxy-defaults/global")["Name"] == "global"
-
-
-def _left_on(disk: Path) -> int:
-    found = os.statvfs(disk)
-    return found.f_bavail * found.f_bsize
 
 
 def test_on_a_machine_with_ipv6_alone_everything_works(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from pellucid.kube.injector.settings import (
 )
 from pellucid.kube.injector.user_volumes import user_mounts
 from pellucid.kube.injector.wishes import Wishes
-from pellucid.kube.pods import INIT_CONTAINER, SIDECAR_CONTAINER
+from pellucid.kube.pods import DATA_DIRECTORY, INIT_CONTAINER, SIDECAR_CONTAINER
 from pellucid.kube.probe_targets import ProbeTarget
 
 Container = dict[str, Any]
@@ -132,7 +132,7 @@ def _environment(settings: InjectorSettings) -> list[dict[str, Any]]:
 
 def _mounts() -> list[dict[str, Any]]:
     return [
-        {"name": DATA_VOLUME, "mountPath": "/consul/connect-inject"},
+        {"name": DATA_VOLUME, "mountPath": DATA_DIRECTORY},
         {"name": TOKEN_VOLUME, "mountPath": TOKEN_DIRECTORY, "readOnly": True},
     ]
 

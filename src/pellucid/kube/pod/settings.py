@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pellucid.dataplane.redirect_settings import InvalidSettingError, parse_port
+from pellucid.kube.pods import DATA_DIRECTORY
 from pellucid.kube.probe_targets import ProbeTarget
 
 SERVER_PORT, XDS_PORT = 8501, 8502
@@ -49,6 +50,7 @@ class SidecarSettings(msgspec.Struct, frozen=True):
     drain_seconds: float = 10.0
     ends_after_seconds: float = 0.0
     """So long after the last process of the others the sidecar ends; 0: only when it is told to."""
+    completion_note: Path = Path(DATA_DIRECTORY, "others-let-come")
     envoy_arguments: tuple[str, ...] = ()
     metrics: Metrics = Metrics()
     probes: tuple[ProbeTarget, ...] = ()

@@ -35,11 +35,11 @@ from pellucid.dataplane.namespace.listening import is_listening
 from pellucid.dataplane.redirect_settings import DEFAULT_INBOUND_PORT
 from pellucid.kube.pod.application import application_is_there
 from pellucid.kube.pod.bootstrap import bootstrap_settings
+from pellucid.kube.pod.completion import Completion
 from pellucid.kube.pod.departure import WITHDRAWN_SECONDS, depart
 from pellucid.kube.pod.login import Registration, logged_in
 from pellucid.kube.pod.merged_metrics import merged
 from pellucid.kube.pod.probing import probed
-from pellucid.kube.pod.processes import others_have_ended
 from pellucid.kube.pod.settings import SidecarSettings
 from pellucid.kube.pod.status_server import Answer, Page, serve
 from pellucid.kube.pod.stream_watch import credential_is_lost
@@ -63,6 +63,7 @@ class Sidecar:
         self._envoy = self._new_envoy()
         self._envoy_process: int | None = None
         self._waits_for = "the login"
+        self._completion = Completion(settings.completion_note)
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -88,7 +89,7 @@ class Sidecar:
             return 0
 
     async def _end_with_others(self) -> None:
-        await others_have_ended(self._settings.ends_after_seconds)
+        await self._completion.reached(self._settings.ends_after_seconds)
         logger.info("the pod's other containers have ended")
         self._stop.set()
 
@@ -168,6 +169,7 @@ class Sidecar:
             return Answer(503, f"waiting for {self._waits_for}\n")
         if not await self._admin.is_ready():
             return Answer(503, "Envoy does not say that it is ready\n")
+        self._completion.let_others_come()
         return Answer(200, "ready\n")
 
     async def _withdrawn(self) -> Answer:
