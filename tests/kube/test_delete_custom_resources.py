@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pellucid.kube.delete_custom_resources import delete_custom_resources
 from pellucid.kube.server_client import ServerAddress
 from tests.api.serving import ServedAgent
 from tests.kube.controllers.cluster import Cluster, running_cluster
+from tests.kube.doing import doing
 
 DEFAULTS = BY_NAME["ServiceDefaults"].resource
 
@@ -38,13 +38,10 @@ async def left(cluster: Cluster) -> list[str]:
 async def test_the_controller_lets_them_go_with_their_entries(cluster: Cluster) -> None:
     served = ServedAgent()
     await served.start()
-    stop = asyncio.Event()
     settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{served.port}"))
-    running = asyncio.create_task(run(cluster.client, settings, stop))
-    assert await delete_custom_resources(cluster.client, "none") == 0
+    async with doing(run(cluster.client, settings)):
+        assert await delete_custom_resources(cluster.client, "none") == 0
     assert await left(cluster) == []
-    stop.set()
-    await running
     await served.stop()
 
 

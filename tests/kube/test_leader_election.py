@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from lightkube import AsyncClient
 
-from pellucid.kube.leader_election import DURATION_S, RETRY_S, Candidate, LeaderElection
+from pellucid.kube.leader_election import DURATION_S, RETRY_S, Candidate, LeaderElection, identity_of
 from tests.kube.controllers.cluster import Cluster, running_cluster
 from tests.kube.controllers.gate import Gate, gate_to
 
@@ -171,3 +172,10 @@ async def test_work_that_fails_is_begun_again(cluster: Cluster) -> None:
     running = asyncio.create_task(election.run(work))
     await until(again)
     running.cancel()
+
+
+def test_a_pod_leads_under_its_name_and_another_process_under_a_name_of_its_own() -> None:
+    assert identity_of({"POD_NAME": "injector-0"}) == "injector-0"
+    outside = identity_of({})
+    assert outside.startswith(f"{gethostname()}_")
+    assert outside != identity_of({})

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -34,6 +32,7 @@ from tests.charts.chart import Rendered, render
 from tests.kube.controllers.cluster import PATIENCE_S, Cluster, running_cluster
 from tests.kube.controllers.config_entries.test_validation import VALID
 from tests.kube.controllers.mesh_catalog import MeshCatalog
+from tests.kube.doing import doing
 
 Right = tuple[str, str, str]
 """Verb, API group and resource, with its subresource."""
@@ -111,17 +110,6 @@ async def recorded(tmp_path: Path) -> AsyncIterator[Recorded]:
     await agent.stop()
 
 
-@asynccontextmanager
-async def doing(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Work that goes on during the block."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def tell_twice(recorded: Recorded, subject: Subject) -> None:
     """An event, and the same after a while."""
     moments = [0.0]
@@ -172,7 +160,7 @@ async def be_trusted(recorded: Recorded, name: str) -> None:
 async def test_the_injector_may_do_what_it_does(recorded: Recorded) -> None:
     await recorded.cluster.pod("web-1", annotations={"connect-service": "web"})
     settings = endpoints.ControllerSettings(recorded.server)
-    async with doing(endpoints.run(recorded.client, settings, asyncio.Event())):
+    async with doing(endpoints.run(recorded.client, settings)):
         await recorded.catalog.until_statuses(web_1_web="critical")
         await recorded.until_used(*(("watch", group, resource) for group, resource in FOLLOWED))
     await inject_connect._namespace_labels(recorded.client)(NAMESPACE)
@@ -184,7 +172,7 @@ async def test_the_injector_may_do_what_it_does(recorded: Recorded) -> None:
 
 async def test_the_custom_resource_controller_may_do_what_it_does(recorded: Recorded) -> None:
     settings = config_entries.ControllerSettings(recorded.server)
-    async with doing(config_entries.run(recorded.client, settings, asyncio.Event())):
+    async with doing(config_entries.run(recorded.client, settings)):
         for kind in KINDS:
             metadata = {"name": kind.only_name or f"a-{kind.singular}", "namespace": NAMESPACE}
             await recorded.cluster.client.create(

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pellucid.kube.webhook_server import MAX_BODY_BYTES, TooLarge, body_of, listening, serve, serve_at
+from pellucid.kube.webhook_server import MAX_BODY_BYTES, TooLarge, body_of, listening, serve, withdrawing
 from tests.self_signed import self_signed
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -50,7 +50,7 @@ async def serving(handler: Handler, directory: Path) -> AsyncIterator[Serving]:
     listener = listening("127.0.0.1", 0)
     found = Serving(listener.getsockname()[1], ssl.create_default_context(cadata=signed.certificate.decode()))
     app = Starlette(routes=[Route("/", handler, methods=["POST"])])
-    running = asyncio.create_task(serve_at(app, listener, context, found.stop))
+    running = asyncio.create_task(serve(app, listener, context, found.stop))
     async with found.client:
         yield found
     found.stop.set()
@@ -81,6 +81,16 @@ async def test_a_request_that_has_begun_is_answered_after_the_stop(tmp_path: Pat
         assert (await asking).text == "done"
 
 
+async def test_one_that_leaves_ends_each_connection_with_its_answer() -> None:
+    leaving = False
+    app = withdrawing(Starlette(routes=[Route("/", measured, methods=["POST"])]), lambda: leaving)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://webhook") as client:
+        assert "connection" not in (await client.post("/", content=b"x")).headers
+        leaving = True
+        answer = await client.post("/", content=b"xy")
+        assert (answer.text, answer.headers["connection"]) == ("2", "close")
+
+
 async def test_signals_stay_the_processs_affair(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     async with serving(measured, tmp_path) as served:
@@ -88,9 +98,9 @@ async def test_signals_stay_the_processs_affair(tmp_path: Path) -> None:
         assert signal.getsignal(signal.SIGTERM) is before
 
 
-async def test_a_port_that_is_taken_is_an_error() -> None:
+def test_a_port_that_is_taken_is_an_error() -> None:
     with listening("127.0.0.1", 0) as taken, pytest.raises(OSError, match="in use"):
-        await serve(Starlette(), "127.0.0.1", taken.getsockname()[1], None, asyncio.Event())
+        listening("127.0.0.1", taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -3,95 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 import httpx2
 import msgspec
-import structlog
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Namespace
 
-from pellucid.kube import webhook_server
 from pellucid.kube.controllers import endpoints
 from pellucid.kube.injector import web_server
 from pellucid.kube.injector.counters import ReviewCounters, metrics_application
 from pellucid.kube.injector.datacenters import mesh_problem
 from pellucid.kube.injector.overlooked import tell_overlooked
 from pellucid.kube.injector.settings import InjectorSettings
-from pellucid.kube.leader_election import Candidate, LeaderElection
+from pellucid.kube.replica import Replica, ReplicaSettings
 from pellucid.kube.server_client import ServerAddress, ServerClient
-from pellucid.kube.webhook_trust import WebhookObjects, WebhookTrust
-
-WITHDRAWN_S = 3.0
-"""How long the webhook still answers after it was told to stop: until nobody is sent here any more."""
-
-log = structlog.get_logger("pellucid.kube.injector")
+from pellucid.kube.webhook_server import listening
 
 
 class InjectConnectSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """host: empty listens on every address, as does metrics_host; metrics_port: 0 for none.
+    """metrics_host: empty listens on every address; metrics_port: 0 for none.
 
     authority_file: the server's authority, as it is mounted.
     """
 
-    host: str
-    port: int
+    replica: ReplicaSettings
     metrics_host: str
     metrics_port: int
     injector: InjectorSettings
     authority_file: Path
-    webhook: WebhookObjects
-    candidate: Candidate
     server: ServerAddress
 
 
-async def inject_connect(settings: InjectConnectSettings) -> int:
-    """Until told to stop; the exit code. Raises OSError when a port is taken."""
-    listener = webhook_server.listening(settings.host, settings.port)
-    scraped = None
-    if settings.metrics_port:
-        scraped = webhook_server.listening(settings.metrics_host, settings.metrics_port)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    client = AsyncClient()
-    trust = WebhookTrust(client, settings.webhook)
-    election = LeaderElection(client, settings.candidate)
-    counters, server = ReviewCounters(), ServerClient(settings.server)
-    app = web_server.application(
-        lambda: _with_authority(settings),
-        _namespace_labels(client),
-        mesh_problem(server),
-        lambda: _missing(trust),
-        counters,
-        stop.is_set,
-    )
-    closed = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        looking_after = tasks.create_task(trust.run())
-        leading = tasks.create_task(election.run(lambda: _lead(client, settings)))
-        serving = tasks.create_task(webhook_server.serve_at(app, listener, trust.context, closed))
-        if scraped:
-            metrics = metrics_application(counters)
-            tasks.create_task(webhook_server.serve_at(metrics, scraped, None, closed))
-        await _first_of(stop, serving)
-        log.info("leaving", serves_for_seconds=WITHDRAWN_S)
-        leading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await leading
-        await election.release()
-        if not serving.done():
-            await asyncio.sleep(WITHDRAWN_S)
-        closed.set()
-        await serving
-        looking_after.cancel()
-    await server.aclose()
-    await client.aclose()
-    return 0
+async def inject_connect(settings: InjectConnectSettings) -> None:
+    """Until told to stop. Raises OSError when a port is taken, ConfigError without an API server."""
+    listener = listening(settings.replica.host, settings.replica.port)
+    scraped = (listening(settings.metrics_host, settings.metrics_port),) if settings.metrics_port else ()
+    counters = ReviewCounters()
+    metrics = metrics_application(counters)
+    async with aclosing(AsyncClient()) as client, aclosing(ServerClient(settings.server)) as server:
+        replica = Replica(client, settings.replica)
+        app = web_server.application(
+            lambda: _with_authority(settings),
+            _namespace_labels(client),
+            mesh_problem(server),
+            replica.not_ready,
+            counters,
+        )
+        beside = [(metrics, place) for place in scraped]
+        await replica.run(app, listener, lambda: _lead(client, settings), beside=beside)
 
 
 async def _lead(client: AsyncClient, settings: InjectConnectSettings) -> None:
@@ -101,7 +63,7 @@ async def _lead(client: AsyncClient, settings: InjectConnectSettings) -> None:
         prometheus_scrape_port=settings.injector.metrics.scrape_port,
     )
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(endpoints.run(client, controller, asyncio.Event()))
+        tasks.create_task(endpoints.run(client, controller))
         tasks.create_task(tell_overlooked(client, settings.injector))
 
 
@@ -125,13 +87,3 @@ def _namespace_labels(client: AsyncClient) -> web_server.NamespaceLabels:
         return last[name]
 
     return labels
-
-
-def _missing(trust: WebhookTrust) -> str:
-    return "" if trust.ready.is_set() else "the API server's trust in the webhook's certificate"
-
-
-async def _first_of(stop: asyncio.Event, serving: asyncio.Task[None]) -> None:
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((stopping, serving), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()

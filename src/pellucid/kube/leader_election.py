@@ -1,4 +1,4 @@
-"""Which of several injectors registers pods: whoever holds a Lease.
+"""Which of several replicas leads: whoever holds a Lease.
 
 A holder renews it; who cannot renew stops leading before others may take over. Clocks are compared with
 themselves only: another's lease has run out when it has not changed for its duration by our own clock.
@@ -9,9 +9,11 @@ Source: Kubernetes docs, "Leases - Leader election"; client-go tools/leaderelect
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from socket import gethostname
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -35,6 +37,11 @@ class Candidate(msgspec.Struct, frozen=True):
     identity: str
     namespace: str
     lease: str
+
+
+def identity_of(environment: Mapping[str, str]) -> str:
+    """The pod's name; without one the host's, with what sets this process apart from others on it."""
+    return environment.get("POD_NAME") or f"{gethostname()}_{uuid4()}"
 
 
 class LeaderElection:

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 3 << 20
 """What the API server takes as an object, and then some."""
@@ -34,6 +37,30 @@ async def body_of(request: Request) -> bytes:
     return bytes(body)
 
 
+def readiness(not_ready: Callable[[], str]) -> Route:
+    """`/health/ready` for the kubelet. not_ready: what is still missing, empty when nothing is."""
+
+    async def ready(_: Request) -> Response:
+        missing = not_ready()
+        return PlainTextResponse(f"waiting for {missing}\n", 503) if missing else PlainTextResponse("ready\n")
+
+    return Route("/health/ready", ready, methods=["GET"])
+
+
+def withdrawing(app: ASGIApp, is_leaving: Callable[[], bool]) -> ASGIApp:
+    """The same; on leaving, each connection ends with its answer, so that the API server dials another."""
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start" and is_leaving():
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return answered
+
+
 def listening(host: str, port: int) -> socket.socket:
     """A listening socket; an empty host is every address. Raises OSError when the port is taken."""
     if host:
@@ -50,14 +77,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    app: Starlette, host: str, port: int, context: ssl.SSLContext | None, stop: asyncio.Event
-) -> None:
-    """As `serve_at`, at a port that may be taken: raises OSError then."""
-    await serve_at(app, listening(host, port), context, stop)
-
-
-async def serve_at(
-    app: Starlette, listener: socket.socket, context: ssl.SSLContext | None, stop: asyncio.Event
+    app: ASGIApp, listener: socket.socket, context: ssl.SSLContext | None, stop: asyncio.Event
 ) -> None:
     """Serve until `stop`, then let requests end. context: None for plain HTTP."""
     config = uvicorn.Config(

@@ -23,7 +23,6 @@ class Webhook:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.missing = self.problem = ""
-        self.leaving = False
         self.labels: Mapping[str, str] | Exception = {}
         self.counters = ReviewCounters()
         app = application(
@@ -32,7 +31,6 @@ class Webhook:
             self._mesh_problem,
             lambda: self.missing,
             self.counters,
-            lambda: self.leaving,
         )
         self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://webhook")
 
@@ -119,11 +117,3 @@ async def test_it_says_what_it_waits_for(webhook: Webhook) -> None:
     assert (answer.status_code, answer.text) == (503, "waiting for the API server's trust\n")
     webhook.missing = ""
     assert (await webhook.client.get("/health/ready")).status_code == 200
-
-
-async def test_one_that_leaves_ends_each_connection_with_its_answer(webhook: Webhook) -> None:
-    assert "connection" not in (await webhook.review(pod())).headers
-    webhook.leaving = True
-    answer = await webhook.review(pod())
-    assert await allowed(answer)
-    assert answer.headers["connection"] == "close"

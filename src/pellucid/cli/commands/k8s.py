@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING
 
 from pellucid.cli.command import Command, CommandFailed, Invocation
 from pellucid.cli.go_flags import FALSE_WORDS, TRUE_WORDS, Flag, FlagValues
+from pellucid.cli.kube_replica import (
+    REPLICA_FLAGS,
+    place,
+    replica_settings,
+    require,
+    run_replica,
+    server_address,
+)
 
 if TYPE_CHECKING:
     from pellucid.kube.inject_connect import InjectConnectSettings
@@ -14,87 +22,39 @@ if TYPE_CHECKING:
 
 NATIVE_SINCE = (1, 29)
 """The first Kubernetes release that has native sidecars switched on."""
-REQUIRED = (
-    "webhook-configuration",
-    "webhook-service",
-    "webhook-secret",
-    "leader-lease",
-    "image",
-    "http-addr",
-    "grpc-addr",
-    "server-ca-file",
-    "token-file",
-    "token-audience",
-)
 QUANTITIES = ("requests", "limits")
 RESOURCES = ("cpu", "memory")
 
 
 def _run(invocation: Invocation) -> int:
-    import asyncio
-    import logging
-
-    level = logging.getLevelName(invocation.flags.text("log-level").upper())
-    if not isinstance(level, int):
-        raise CommandFailed(f"==> -log-level: {invocation.flags.text('log-level')!r} is no log level")
-    logging.basicConfig(level=level, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
-    return asyncio.run(_inject(invocation))
+    return run_replica("the injector", invocation, _inject)
 
 
-async def _inject(invocation: Invocation) -> int:
+async def _inject(invocation: Invocation) -> None:
     from pellucid.kube.annotations import InvalidAnnotationError
     from pellucid.kube.inject_connect import inject_connect
 
     try:
-        return await inject_connect(await _settings(invocation))
+        await inject_connect(await _settings(invocation))
     except InvalidAnnotationError as error:
         raise CommandFailed(f"==> {error}") from None
-    except OSError as error:
-        raise CommandFailed(f"==> the injector cannot run: {error}") from None
 
 
 async def _settings(invocation: Invocation) -> InjectConnectSettings:
-    from socket import gethostname
-
     from pellucid.kube.inject_connect import InjectConnectSettings
-    from pellucid.kube.leader_election import Candidate
-    from pellucid.kube.server_client import ServerAddress
-    from pellucid.kube.webhook_trust import WebhookObjects
 
-    flags, environment = invocation.flags, invocation.environment
-    namespace = environment.get("POD_NAMESPACE", "default")
-    for name in REQUIRED:
-        if not flags.text(name):
-            raise CommandFailed(f"==> -{name} must be set")
-    host, port = _place(flags, "listen")
-    metrics_host, metrics_port = _place(flags, "metrics-listen") if flags.text("metrics-listen") else ("", 0)
-    authority = Path(flags.text("server-ca-file"))
+    flags = invocation.flags
+    replica = replica_settings(invocation)
+    require(flags, ("image", "grpc-addr", "token-audience"))
+    metrics_host, metrics_port = place(flags, "metrics-listen") if flags.text("metrics-listen") else ("", 0)
     return InjectConnectSettings(
-        host=host,
-        port=port,
+        replica=replica,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         injector=injector_settings(flags, native=await _native(flags)),
-        authority_file=authority,
-        webhook=WebhookObjects(
-            namespace,
-            flags.text("webhook-configuration"),
-            flags.text("webhook-service"),
-            flags.text("webhook-secret"),
-        ),
-        candidate=Candidate(
-            environment.get("POD_NAME") or gethostname(), namespace, flags.text("leader-lease")
-        ),
-        server=ServerAddress(flags.text("http-addr"), authority, Path(flags.text("token-file"))),
+        authority_file=Path(flags.text("server-ca-file")),
+        server=server_address(flags),
     )
-
-
-def _place(flags: FlagValues, name: str) -> tuple[str, int]:
-    host, _, port = flags.text(name).rpartition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise CommandFailed(f"==> -{name}: {flags.text(name)!r} is no address; write it as :8080")
-    return host.strip("[]"), int(port)
 
 
 def injector_settings(flags: FlagValues, *, native: bool) -> InjectorSettings:
@@ -185,15 +145,9 @@ INJECT_CONNECT = Command(
             default=":9444",
             placeholder="address",
         ),
-        Flag("webhook-configuration", "The webhook configuration to keep trusting us.", placeholder="name"),
-        Flag("webhook-service", "The Service in front of us.", placeholder="name"),
-        Flag("webhook-secret", "The Secret that holds the webhook's authority.", placeholder="name"),
-        Flag("leader-lease", "The Lease by which one of us leads.", placeholder="name"),
+        *REPLICA_FLAGS,
         Flag("image", "The image of sidecars.", placeholder="image"),
-        Flag("http-addr", "The mesh server's HTTPS address.", placeholder="url"),
         Flag("grpc-addr", "The mesh server's xDS address.", placeholder="address"),
-        Flag("server-ca-file", "The authority of the mesh server.", placeholder="file"),
-        Flag("token-file", "Our token for the mesh server.", placeholder="file"),
         Flag("token-audience", "The audience of pods' tokens.", placeholder="audience"),
         Flag("default-inject", "Inject pods that do not say.", "boolean"),
         Flag("default-enable-transparent-proxy", "Redirect pods that do not say.", "boolean", True),
@@ -232,7 +186,6 @@ INJECT_CONNECT = Command(
             "integer",
             placeholder="seconds",
         ),
-        Flag("log-level", "debug, info, warning or error.", default="info", placeholder="level"),
         *_resource_flags("default-sidecar-proxy", "Sidecars'"),
         *_resource_flags("init-container", "Init containers'"),
     ),

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.cli.command import Command, CommandFailed, Invocation
+from pellucid.cli.command import Command, Invocation
 from pellucid.cli.go_flags import Flag
+from pellucid.cli.kube_replica import REPLICA_FLAGS, replica_settings, run_replica, server_address
 
 if TYPE_CHECKING:
-    from pellucid.kube.control_config_entries import ProcessSettings
+    from pellucid.kube.control_config_entries import ControlConfigEntriesSettings
 
 
 def _run(invocation: Invocation) -> int:
-    import asyncio
-    import logging
+    return run_replica("the controller", invocation, _control)
 
+
+async def _control(invocation: Invocation) -> None:
     from pellucid.kube.control_config_entries import control_config_entries
 
-    level = logging.getLevelName(invocation.flags.text("log-level").upper())
-    if not isinstance(level, int):
-        raise CommandFailed(f"==> -log-level: {invocation.flags.text('log-level')!r} is no log level")
-    logging.basicConfig(level=level, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
-    return asyncio.run(control_config_entries(_settings(invocation)))
+    await control_config_entries(_settings(invocation))
 
 
-def _settings(invocation: Invocation) -> ProcessSettings:
-    from pellucid.kube.control_config_entries import ProcessSettings
+def _settings(invocation: Invocation) -> ControlConfigEntriesSettings:
+    from pellucid.kube.control_config_entries import ControlConfigEntriesSettings
     from pellucid.kube.controllers.config_entries import ControllerSettings
-    from pellucid.kube.leader_election import Candidate
-    from pellucid.kube.server_client import ServerAddress
-    from pellucid.kube.webhook_trust import WebhookObjects
 
-    flags, environment = invocation.flags, invocation.environment
-    namespace = environment.get("POD_NAMESPACE", "default")
-    host, _, port = flags.text("listen").rpartition(":")
-    if not port.isdigit():
-        raise CommandFailed(f"==> -listen: {flags.text('listen')!r} is no address; write it as :9443")
-    server = ServerAddress(
-        flags.text("http-addr"), Path(flags.text("server-ca-file")), Path(flags.text("token-file"))
-    )
-    return ProcessSettings(
-        host=host,
-        port=int(port),
-        webhook=WebhookObjects(
-            namespace,
-            flags.text("webhook-configuration"),
-            flags.text("webhook-service"),
-            flags.text("webhook-secret"),
-        ),
-        candidate=Candidate(environment.get("POD_NAME", "controller"), namespace, flags.text("leader-lease")),
-        controller=ControllerSettings(server, flags.text("datacenter")),
+    flags = invocation.flags
+    return ControlConfigEntriesSettings(
+        replica_settings(invocation), ControllerSettings(server_address(flags), flags.text("datacenter"))
     )
 
 
@@ -81,15 +58,8 @@ CONTROLLER = Command(
     run=_run,
     flags=(
         Flag("listen", "Where the webhook listens.", default=":9443", placeholder="address"),
-        Flag("webhook-configuration", "The webhook configuration to keep trusting us.", placeholder="name"),
-        Flag("webhook-service", "The Service in front of us.", placeholder="name"),
-        Flag("webhook-secret", "The Secret that holds the webhook's authority.", placeholder="name"),
-        Flag("leader-lease", "The Lease by which one of us leads.", placeholder="name"),
-        Flag("http-addr", "The mesh server's HTTPS address.", placeholder="url"),
-        Flag("server-ca-file", "The authority of the mesh server.", placeholder="file"),
-        Flag("token-file", "Our token for the mesh server.", placeholder="file"),
+        *REPLICA_FLAGS,
         Flag("datacenter", "The mesh's datacenter.", default="dc1", placeholder="name"),
-        Flag("log-level", "debug, info, warning or error.", default="info", placeholder="level"),
     ),
     takes_client=False,
 )

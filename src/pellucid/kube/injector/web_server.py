@@ -23,7 +23,7 @@ from pellucid.kube.injector.review import (
     review_with,
 )
 from pellucid.kube.injector.settings import InjectorSettings
-from pellucid.kube.webhook_server import TooLarge, body_of
+from pellucid.kube.webhook_server import TooLarge, body_of, readiness
 
 NamespaceLabels = Callable[[str], Awaitable[Mapping[str, str]]]
 
@@ -36,20 +36,10 @@ def application(
     mesh_problem: MeshProblem,
     not_ready: Callable[[], str],
     counters: ReviewCounters,
-    is_leaving: Callable[[], bool] = lambda: False,
 ) -> Starlette:
-    """settings: as they are now; not_ready: what is still missing, empty when nothing is.
-
-    is_leaving: each connection ends with its answer, so that the API server dials somebody else.
-    """
+    """settings: as they are now; not_ready: what is still missing, empty when nothing is."""
 
     async def mutate(request: Request) -> Response:
-        answer = await _answered(request)
-        if is_leaving():
-            answer.headers["connection"] = "close"
-        return answer
-
-    async def _answered(request: Request) -> Response:
         try:
             question = question_in(await body_of(request))
             now = settings()
@@ -70,10 +60,4 @@ def application(
             counters.failed()
             return PlainTextResponse(f"the injector failed: {error}\n", 500)
 
-    async def ready(_: Request) -> Response:
-        missing = not_ready()
-        return PlainTextResponse(f"waiting for {missing}\n", 503) if missing else PlainTextResponse("ready\n")
-
-    return Starlette(
-        routes=[Route("/mutate", mutate, methods=["POST"]), Route("/health/ready", ready, methods=["GET"])]
-    )
+    return Starlette(routes=[Route("/mutate", mutate, methods=["POST"]), readiness(not_ready)])

@@ -20,6 +20,7 @@ from tests.api.serving import ServedAgent
 from tests.kube.controllers.cluster import PATIENCE_S, Cluster, running_cluster
 from tests.kube.controllers.config_entries.test_validation import VALID
 from tests.kube.controllers.gate import gate_to
+from tests.kube.doing import doing
 
 OWNED = {"external-source": "kubernetes", "consul.hashicorp.com/source-datacenter": "dc1"}
 FINALIZER = "finalizers.consul.hashicorp.com"
@@ -45,12 +46,9 @@ async def agent() -> AsyncIterator[ServedAgent]:
 @pytest.fixture
 async def resources(cluster: Cluster, agent: ServedAgent) -> AsyncIterator[Resources]:
     """Custom resources with a controller at work."""
-    stop = asyncio.Event()
     settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{agent.port}"))
-    running = asyncio.create_task(run(cluster.client, settings, stop))
-    yield Resources(cluster, agent)
-    stop.set()
-    await running
+    async with doing(run(cluster.client, settings)):
+        yield Resources(cluster, agent)
 
 
 class Resources:
@@ -203,15 +201,14 @@ async def test_of_two_resources_for_one_entry_the_older_counts(resources: Resour
 
 async def test_a_server_that_is_away_is_told_and_waited_for(cluster: Cluster, agent: ServedAgent) -> None:
     async with gate_to(agent.port) as gate:
-        stop = asyncio.Event()
-        settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{gate.port}"))
         gate.shut()
-        running = asyncio.create_task(run(cluster.client, settings, stop))
+        settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{gate.port}"))
         resources = Resources(cluster, agent)
-        await resources.create("ServiceDefaults", "web", {"protocol": "http"})
-        item = await resources.until("ServiceDefaults", "web", lambda item: bool(synced(item)))
-        assert synced(item)["message"] == "getting config entry from consul: 127.0.0.1: connection refused"
-        await gate.open()
-        await resources.until_synced("ServiceDefaults", "web")
-        stop.set()
-        await running
+        async with doing(run(cluster.client, settings)):
+            await resources.create("ServiceDefaults", "web", {"protocol": "http"})
+            item = await resources.until("ServiceDefaults", "web", lambda item: bool(synced(item)))
+            assert (
+                synced(item)["message"] == "getting config entry from consul: 127.0.0.1: connection refused"
+            )
+            await gate.open()
+            await resources.until_synced("ServiceDefaults", "web")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,17 +39,16 @@ class Controller:
     def __init__(self, client: AsyncClient, settings: ControllerSettings) -> None:
         self._client = client
         self._settings = settings
-        self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._stop = asyncio.Event()
-        self._task = asyncio.create_task(run(self._client, self._settings, self._stop))
+        self._task = asyncio.create_task(run(self._client, self._settings))
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._stop.set()
-            await self._task
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
             self._task = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -34,18 +35,11 @@ ResourceKey = tuple[str, str, str]
 log = structlog.get_logger("pellucid.kube.config_entries")
 
 
-async def run(client: AsyncClient, settings: ControllerSettings, stop: asyncio.Event) -> None:
-    """Keep the configuration entries in step with the cluster's custom resources until `stop` is set."""
-    server = ServerClient(settings.server)
-    controller = ConfigEntryController(client, server, settings)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(part) for part in controller.parts()]
-            await stop.wait()
-            for task in running:
-                task.cancel()
-    finally:
-        await server.aclose()
+async def run(client: AsyncClient, settings: ControllerSettings) -> None:
+    """Keep the configuration entries in step with the cluster's custom resources until cancelled."""
+    async with aclosing(ServerClient(settings.server)) as server, asyncio.TaskGroup() as tasks:
+        for part in ConfigEntryController(client, server, settings).parts():
+            tasks.create_task(part)
 
 
 class ConfigEntryController:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from pellucid.kube.controllers.config_entries.admission import CREATE, answer, refusal_of
 from pellucid.kube.controllers.config_entries.kinds import KINDS, VERSION, CustomKind
-from pellucid.kube.webhook_server import TooLarge, body_of
+from pellucid.kube.webhook_server import TooLarge, body_of, readiness
 
 ALL_NAMESPACES = "*"
 REVIEW_VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
@@ -42,12 +42,8 @@ def existing_resources(client: AsyncClient) -> Existing:
 def application(existing: Existing, not_ready: Callable[[], str]) -> Starlette:
     """not_ready: what is still missing, empty when nothing is."""
 
-    async def ready(_: Request) -> Response:
-        missing = not_ready()
-        return PlainTextResponse(f"waiting for {missing}\n", 503) if missing else PlainTextResponse("ready\n")
-
     webhooks = [Route(webhook_path(kind), _webhook(kind, existing), methods=["POST"]) for kind in KINDS]
-    return Starlette(routes=[*webhooks, Route("/health/ready", ready, methods=["GET"])])
+    return Starlette(routes=[*webhooks, readiness(not_ready)])
 
 
 def _webhook(kind: CustomKind, existing: Existing) -> Callable[[Request], Awaitable[Response]]:

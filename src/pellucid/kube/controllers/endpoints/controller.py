@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -61,18 +62,11 @@ EVERYTHING: PodKey = ("", "")
 log = structlog.get_logger("pellucid.kube.endpoints")
 
 
-async def run(client: AsyncClient, settings: ControllerSettings, stop: asyncio.Event) -> None:
-    """Keep the catalog in step with the cluster until `stop` is set."""
-    server = ServerClient(settings.server)
-    controller = EndpointsController(client, server, settings)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(part) for part in controller.parts()]
-            await stop.wait()
-            for task in running:
-                task.cancel()
-    finally:
-        await server.aclose()
+async def run(client: AsyncClient, settings: ControllerSettings) -> None:
+    """Keep the catalog in step with the cluster until cancelled."""
+    async with aclosing(ServerClient(settings.server)) as server, asyncio.TaskGroup() as tasks:
+        for part in EndpointsController(client, server, settings).parts():
+            tasks.create_task(part)
 
 
 class EndpointsController:
