@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import httpx2
 import structlog
@@ -19,10 +20,23 @@ RETRY_S = 1.0
 log = structlog.get_logger("pellucid.kube.version")
 
 
+Release = tuple[int, int]
+"""Major and minor."""
+
+
+def release_of(answer: Mapping[str, Any]) -> Release:
+    """What an API server says of its version. Read off gitVersion: not every build says major and minor.
+
+    Source: Kubernetes, apimachinery `version.Info`.
+    """
+    found = re.match(r"v?(\d+)\.(\d+)", answer["gitVersion"])
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
 async def cluster_version(
     config: SingleConfig | None = None, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-) -> tuple[int, int]:
-    """Major and minor release of the API server, as soon as it answers.
+) -> Release:
+    """The release of the API server, as soon as it answers.
 
     config: how to reach it, by default as every client of this machine or pod does.
     """
@@ -37,5 +51,4 @@ async def cluster_version(
                 log.warning("waiting for the API server", reason=reason_of(error))
                 await sleep(RETRY_S)
             else:
-                minor = re.match(r"\d+", answer["minor"])
-                return int(answer["major"]), int(minor[0]) if minor else 0
+                return release_of(answer)

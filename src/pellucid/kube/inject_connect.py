@@ -12,6 +12,7 @@ import msgspec
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Namespace
 
+from pellucid.kube.cluster_version import Release
 from pellucid.kube.controllers import endpoints
 from pellucid.kube.injector import web_server
 from pellucid.kube.injector.counters import ReviewCounters, metrics_application
@@ -26,12 +27,13 @@ from pellucid.kube.webhook_server import listening
 class InjectConnectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """metrics_host: empty listens on every address; metrics_port: 0 for none.
 
-    authority_file: the server's authority, as it is mounted.
+    kubernetes: the cluster's release; authority_file: the server's authority, as it is mounted.
     """
 
     replica: ReplicaSettings
     metrics_host: str
     metrics_port: int
+    kubernetes: Release
     injector: InjectorSettings
     authority_file: Path
     server: ServerAddress
@@ -59,6 +61,7 @@ async def inject_connect(settings: InjectConnectSettings) -> None:
 async def _lead(client: AsyncClient, settings: InjectConnectSettings) -> None:
     controller = endpoints.ControllerSettings(
         server=settings.server,
+        kubernetes=settings.kubernetes,
         metrics_enabled=settings.injector.metrics.enabled,
         prometheus_scrape_port=settings.injector.metrics.scrape_port,
     )

@@ -17,6 +17,7 @@ from pellucid.cli.kube_replica import (
 )
 
 if TYPE_CHECKING:
+    from pellucid.kube.cluster_version import Release
     from pellucid.kube.inject_connect import InjectConnectSettings
     from pellucid.kube.injector.settings import InjectorSettings
 
@@ -41,17 +42,20 @@ async def _inject(invocation: Invocation) -> None:
 
 
 async def _settings(invocation: Invocation) -> InjectConnectSettings:
+    from pellucid.kube.cluster_version import cluster_version
     from pellucid.kube.inject_connect import InjectConnectSettings
 
     flags = invocation.flags
     replica = replica_settings(invocation)
     require(flags, ("image", "grpc-addr", "token-audience"))
     metrics_host, metrics_port = place(flags, "metrics-listen") if flags.text("metrics-listen") else ("", 0)
+    kubernetes = await cluster_version()
     return InjectConnectSettings(
         replica=replica,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
-        injector=injector_settings(flags, native=await _native(flags)),
+        kubernetes=kubernetes,
+        injector=injector_settings(flags, native=_native(flags, kubernetes)),
         authority_file=Path(flags.text("server-ca-file")),
         server=server_address(flags),
     )
@@ -106,16 +110,14 @@ def _resources(flags: FlagValues, prefix: str) -> dict[str, dict[str, str]]:
     return found
 
 
-async def _native(flags: FlagValues) -> bool:
+def _native(flags: FlagValues, kubernetes: Release) -> bool:
     """Whether sidecars are native: as told, or as the cluster's release has them."""
     told = flags.text("native-sidecars")
     if told in TRUE_WORDS or told in FALSE_WORDS:
         return told in TRUE_WORDS
     if told != "auto":
         raise CommandFailed(f"==> -native-sidecars: {told!r} is none of auto, true and false")
-    from pellucid.kube.cluster_version import cluster_version
-
-    return await cluster_version() >= NATIVE_SINCE
+    return kubernetes >= NATIVE_SINCE
 
 
 def _resource_flags(prefix: str, whose: str) -> tuple[Flag, ...]:

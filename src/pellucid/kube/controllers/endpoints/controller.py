@@ -22,6 +22,7 @@ from pellucid.kube.controllers.endpoints.observed import (
     SLICE_CONTROLLER,
     SLICE_MANAGER_LABEL,
     ClusterService,
+    EndpointSliceBetaObject,
     EndpointSliceObject,
     Pod,
     PodObject,
@@ -38,7 +39,7 @@ from pellucid.kube.controllers.endpoints.reconciler import (
     slices_by_pod,
 )
 from pellucid.kube.controllers.endpoints.registration import Problem
-from pellucid.kube.controllers.endpoints.settings import ControllerSettings
+from pellucid.kube.controllers.endpoints.settings import SLICES_SINCE, ControllerSettings
 from pellucid.kube.controllers.informer import Informer, Key
 from pellucid.kube.controllers.object_events import NORMAL, EventRecorder, Subject
 from pellucid.kube.controllers.work_queue import WorkQueue
@@ -99,7 +100,7 @@ class EndpointsController:
         )
         self._slices = Informer(
             client,
-            EndpointSliceObject,
+            EndpointSliceObject if settings.kubernetes >= SLICES_SINCE else EndpointSliceBetaObject,
             slices_by_pod(),
             slice_of,
             self._slice_changed,

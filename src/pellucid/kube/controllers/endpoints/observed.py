@@ -63,6 +63,12 @@ class EndpointSliceObject(GenericNamespacedResource):
     _api_info = create_api_info("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 
 
+class EndpointSliceBetaObject(GenericNamespacedResource):
+    """As it was before Kubernetes 1.21; what matters here is the same."""
+
+    _api_info = create_api_info("discovery.k8s.io", "v1beta1", "EndpointSlice", "endpointslices")
+
+
 class RewrittenProbe(msgspec.Struct, frozen=True):
     """An HTTP or gRPC probe that the kubelet sends to `listener_port`, and the application's port for it."""
 
