@@ -23,6 +23,16 @@ async def test_a_key_that_waits_is_not_added_again() -> None:
     assert await queue.get() == "c"
 
 
+async def test_the_keys_to_be_looked_at_now_can_be_seen() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key in ("a", "b", "c"):
+        queue.add(key)
+    queue.add_after("later", 3_600)
+    await queue.get()
+    assert list(queue) == ["b", "c"]
+    queue.close()
+
+
 async def test_a_key_added_while_it_is_looked_at_comes_again() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add("a")

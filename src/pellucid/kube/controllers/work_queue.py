@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 FIRST_DELAY_S = 0.2
@@ -26,6 +27,10 @@ class WorkQueue(Generic[K]):
         self._wake = asyncio.Event()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: Counter[K] = Counter()
+
+    def __iter__(self) -> Iterator[K]:
+        """The keys that are to be looked at now."""
+        return iter(tuple(self._ready))
 
     def add(self, key: K) -> None:
         """Have `key` looked at as soon as possible."""

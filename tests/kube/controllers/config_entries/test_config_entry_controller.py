@@ -114,6 +114,10 @@ class Resources:
         answer = await self.agent.client.put("/v1/config", json=entry)
         assert answer.status_code == 200, answer.text
 
+    async def forget(self, kind: str, name: str) -> None:
+        answer = await self.agent.client.delete(f"/v1/config/{kind}/{name}")
+        assert answer.status_code == 200, answer.text
+
 
 def synced(item: dict[str, Any]) -> dict[str, Any]:
     """The Synced condition of a resource."""
@@ -199,16 +203,34 @@ async def test_of_two_resources_for_one_entry_the_older_counts(resources: Resour
     assert entry["Sources"][0]["Action"] == "deny"
 
 
-async def test_a_server_that_is_away_is_told_and_waited_for(cluster: Cluster, agent: ServedAgent) -> None:
+async def test_what_waits_for_a_server_that_is_away_says_so(cluster: Cluster, agent: ServedAgent) -> None:
     async with gate_to(agent.port) as gate:
         gate.shut()
         settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{gate.port}"))
         resources = Resources(cluster, agent)
         async with doing(run(cluster.client, settings)):
-            await resources.create("ServiceDefaults", "web", {"protocol": "http"})
-            item = await resources.until("ServiceDefaults", "web", lambda item: bool(synced(item)))
-            assert (
-                synced(item)["message"] == "getting config entry from consul: 127.0.0.1: connection refused"
-            )
+            for name in ("web", "api"):
+                await resources.create("ServiceDefaults", name, {"protocol": "http"})
+                item = await resources.until("ServiceDefaults", name, lambda item: bool(synced(item)))
+                reason = "getting config entry from consul: 127.0.0.1: connection refused"
+                assert synced(item)["message"] == reason
             await gate.open()
+            for name in ("web", "api"):
+                await resources.until_synced("ServiceDefaults", name)
+
+
+async def test_what_a_server_lost_while_it_was_away_is_written_again(
+    cluster: Cluster, agent: ServedAgent
+) -> None:
+    async with gate_to(agent.port) as gate:
+        settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{gate.port}"))
+        resources = Resources(cluster, agent)
+        async with doing(run(cluster.client, settings)):
+            await resources.create("ServiceDefaults", "web", {"protocol": "http"})
             await resources.until_synced("ServiceDefaults", "web")
+            gate.shut()
+            await resources.forget("service-defaults", "web")
+            await resources.create("ServiceDefaults", "api", {"protocol": "http"})
+            await resources.until("ServiceDefaults", "api", lambda item: bool(synced(item)))
+            await gate.open()
+            await resources.until_entry("service-defaults", "web", Protocol="http")

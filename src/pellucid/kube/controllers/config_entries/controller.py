@@ -1,4 +1,7 @@
-"""The custom resource controller at work: informers feed a queue, one worker looks at resources in turn."""
+"""The custom resource controller at work: informers feed a queue, one worker looks at resources in turn.
+
+While the server is away, resources that are to be looked at say so in their status.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import httpx2
 import structlog
 from lightkube import AsyncClient
 
@@ -23,8 +27,9 @@ from pellucid.kube.controllers.config_entries.reconciler import (
 from pellucid.kube.controllers.config_entries.settings import ControllerSettings
 from pellucid.kube.controllers.informer import Informer, Key
 from pellucid.kube.controllers.object_events import NORMAL, EventRecorder
+from pellucid.kube.controllers.outage import outage
 from pellucid.kube.controllers.work_queue import WorkQueue
-from pellucid.kube.server_client import ServerClient
+from pellucid.kube.server_client import ServerClient, ServerUnavailable, reason_of
 
 COMPONENT = "consul-controller"
 SYNCED = "Synced"
@@ -53,6 +58,7 @@ class ConfigEntryController:
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        self._server = server
         self._settings = settings
         self._sleep = sleep
         self._queue: WorkQueue[ResourceKey] = WorkQueue()
@@ -88,18 +94,24 @@ class ConfigEntryController:
         """Look at every resource now and then: somebody may have changed the entry."""
         while True:
             await self._sleep(self._settings.full_comparison_s)
-            for name, informer in self._informers.items():
-                for key in informer.copy:
-                    self._queue.add((name, *key))
+            self._add_everything()
+
+    def _add_everything(self) -> None:
+        for name, informer in self._informers.items():
+            for key in informer.copy:
+                self._queue.add((name, *key))
 
     async def _work(self) -> None:
         for informer in self._informers.values():
             await informer.synced.wait()
         while True:
             key = await self._queue.get()
-            name, *resource = key
+            kind, namespace, name = key
             try:
-                wrote = await self._reconciler.look_at(BY_NAME[name], (resource[0], resource[1]))
+                wrote = await self._reconciler.look_at(BY_NAME[kind], (namespace, name))
+            except ServerUnavailable as away:
+                self._queue.add(key)
+                await self._outlast(away)
             except NotSynced as problem:
                 log.warning("not synced", resource=key, reason=str(problem))
                 self._not_synced[key] = None
@@ -113,6 +125,20 @@ class ConfigEntryController:
                 self._not_synced.pop(key, None)
                 if wrote:
                     self._try_others_again()
+
+    async def _outlast(self, away: ServerUnavailable) -> None:
+        """Wait until the server answers, and have the resources that wait with us say why."""
+        async for reason in outage(self._server, away, sleep=self._sleep):
+            for key in self._queue:
+                await self._tell_waiting(key, reason)
+        self._add_everything()
+
+    async def _tell_waiting(self, key: ResourceKey, away: ServerUnavailable) -> None:
+        kind, namespace, name = key
+        try:
+            await self._reconciler.report_waiting(BY_NAME[kind], (namespace, name), away)
+        except (httpx2.HTTPError, OSError) as error:
+            log.warning("a resource does not say what it waits for", resource=key, reason=reason_of(error))
 
     def _try_others_again(self) -> None:
         """An entry may be what others waited for: a route needs a protocol, say."""

@@ -36,13 +36,14 @@ from pellucid.model.config_entries import ConfigEntry, to_json_object
 from pellucid.model.decoding import DecodeError
 
 BY_ENTRY = "entry"
+READING = "getting config entry from consul"
 _GONE = 404
 
 log = structlog.get_logger("pellucid.kube.config_entries")
 
 
 class NotSynced(Exception):
-    """The server could not be brought in step; it is to be tried again."""
+    """The server does not take what a resource says; it is to be tried again."""
 
 
 def resources_by_entry() -> Copy[Resource]:
@@ -74,7 +75,8 @@ class Reconciler:
     async def look_at(self, kind: CustomKind, key: tuple[str, str]) -> bool:
         """Have the server hold what a resource says, and the resource say that it does.
 
-        Returns whether an entry was written. Raises NotSynced, and what the Kubernetes client raises.
+        Returns whether an entry was written. Raises NotSynced, ServerUnavailable and what the Kubernetes
+        client raises.
         """
         resource = self._resources[kind.name].get(key)
         if resource is None:
@@ -86,6 +88,15 @@ class Reconciler:
         if not resource.has_finalizer:
             resource = await self._set_finalizers(resource, (*resource.finalizers, FINALIZER))
         return await self._sync(resource)
+
+    async def report_waiting(self, kind: CustomKind, key: tuple[str, str], away: ServerUnavailable) -> None:
+        """Have a resource that is to be looked at say that the server is away.
+
+        Raises what the Kubernetes client raises.
+        """
+        resource = self._resources[kind.name].get(key)
+        if resource is not None and self._older_rival(resource) is None:
+            await self._report(resource, Condition(FALSE, SERVER_ERROR, f"{READING}: {away}"))
 
     async def _sync(self, resource: Resource) -> bool:
         if rival := self._older_rival(resource):
@@ -110,7 +121,7 @@ class Reconciler:
             if decide_leaving(found, self._settings.datacenter).delete:
                 try:
                     await self._server.delete(_path(resource))
-                except (ServerUnavailable, ServerRefused) as error:
+                except ServerRefused as error:
                     await self._failed(resource, FALSE, f"deleting config entry from consul: {error}")
                 log.info("deleted", kind=resource.kind.name, name=resource.entry_name)
         others = tuple(name for name in resource.finalizers if name != FINALIZER)
@@ -130,13 +141,13 @@ class Reconciler:
         try:
             answer = await self._server.get_if_found(_path(resource))
             return None if answer is None else shown_entry(answer)
-        except (ServerUnavailable, ServerRefused, DecodeError) as error:
-            await self._failed(resource, FALSE, f"getting config entry from consul: {error}")
+        except (ServerRefused, DecodeError) as error:
+            await self._failed(resource, FALSE, f"{READING}: {error}")
 
     async def _write(self, resource: Resource, entry: ConfigEntry, decision: Decision) -> None:
         try:
             await self._server.put("/v1/config", to_json_object(entry))
-        except (ServerUnavailable, ServerRefused) as error:
+        except ServerRefused as error:
             if decision.is_update:
                 await self._failed(resource, UNKNOWN, f"updating config entry in consul: {error}")
             await self._failed(resource, FALSE, f"writing config entry to consul: {error}")

@@ -42,12 +42,11 @@ from pellucid.kube.controllers.endpoints.registration import Problem
 from pellucid.kube.controllers.endpoints.settings import SLICES_SINCE, ControllerSettings
 from pellucid.kube.controllers.informer import Informer, Key
 from pellucid.kube.controllers.object_events import NORMAL, EventRecorder, Subject
+from pellucid.kube.controllers.outage import LONGEST_PAUSE_S, outage
 from pellucid.kube.controllers.work_queue import WorkQueue
 from pellucid.kube.server_client import ServerClient, ServerRefused, ServerUnavailable
 
 COMPONENT = "consul-connect-injector"
-FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 2.0
 QUESTION_S = 5
 """How long the server is to keep a question that only serves to notice its absence."""
 NEVER = 2**62
@@ -195,22 +194,9 @@ class EndpointsController:
 
     async def _outlast(self, away: ServerUnavailable) -> None:
         """Wait until the server answers, and tell the pods that wait with us."""
-        log.warning("waiting for the server", reason=str(away))
         self._reconciler.distrust_catalog()
-        pause = FIRST_PAUSE_S
-        while True:
-            self._tell_waiting(away)
-            await self._sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
-            try:
-                await self._server.get("/v1/status/leader")
-            except ServerUnavailable as still_away:
-                away = still_away
-            except ServerRefused:
-                return
-            else:
-                log.info("the server is back")
-                return
+        async for reason in outage(self._server, away, sleep=self._sleep):
+            self._tell_waiting(reason)
 
     def _tell_waiting(self, away: ServerUnavailable) -> None:
         for key in self._pods.copy:
