@@ -226,8 +226,10 @@ async def test_what_a_server_lost_while_it_was_away_is_written_again(
         settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{gate.port}"))
         resources = Resources(cluster, agent)
         async with doing(run(cluster.client, settings)):
-            await resources.create("ServiceDefaults", "web", {"protocol": "http"})
-            await resources.until_synced("ServiceDefaults", "web")
+            # Once the second is synced, nothing is left to do for the first.
+            for name in ("web", "second"):
+                await resources.create("ServiceDefaults", name, {"protocol": "http"})
+                await resources.until_synced("ServiceDefaults", name)
             gate.shut()
             await resources.forget("service-defaults", "web")
             await resources.create("ServiceDefaults", "api", {"protocol": "http"})
