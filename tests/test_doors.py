@@ -26,7 +26,11 @@ SERVER_ROOMS = {
 LOG = {"state.log", "state.snapshot", "state.sqlite", "state.tables"}
 """The part of `state` that knows nothing of meshes."""
 
+FOUNDATION = "foundation"
+"""Any room may import it."""
+
 DOORS: dict[str, set[str]] = {
+    FOUNDATION: set(),
     "model": set(),
     "state": {"model"},
     "rules": {"model"},
@@ -73,7 +77,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def may_import(room: str, module: str) -> bool:
-    return any(module == open_to or module.startswith(f"{open_to}.") for open_to in DOORS[room] | {room})
+    return any(
+        module == open_to or module.startswith(f"{open_to}.") for open_to in DOORS[room] | {room, FOUNDATION}
+    )
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
@@ -119,3 +125,14 @@ def test_the_command_line_imports_other_rooms_only_when_a_command_runs(module: s
 def test_every_room_has_its_doors_listed() -> None:
     rooms = {room_of(module) for module in MODULES} - {"__init__"}
     assert rooms <= DOORS.keys()
+
+
+def test_what_is_in_the_foundation_carries_several_rooms() -> None:
+    """A piece that one room alone needs belongs into that room."""
+    carried: dict[str, set[str]] = {
+        f"{FOUNDATION}.{module.stem}": set() for module in (PACKAGE / FOUNDATION).glob("[!_]*.py")
+    }
+    for module in MODULES:
+        for name in carried.keys() & set(imports(ast.parse(module.read_text()))):
+            carried[name].add(room_of(module))
+    assert {name for name, rooms in carried.items() if len(rooms - {FOUNDATION}) < 2} == set()

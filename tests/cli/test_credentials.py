@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from pellucid.cli.secret_file import write_secret
 from tests.cli.conftest import ReplayingAgent, Result
 
 Cli = Callable[..., Result]
 ISSUE = "/v1/agent/connect/credential/web"
-
-
-def test_a_secret_is_written_for_its_owner_only(tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    file.write_text("old")
-    file.chmod(0o644)
-    write_secret(str(file), "new")
-    assert file.read_text() == "new\n"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_a_secret_is_not_written_through_somebody_elses_link(tmp_path: Path) -> None:
-    (tmp_path / "secret.new").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="Too many levels of symbolic links"):
-        write_secret(str(tmp_path / "secret"), "new")
-    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_credential_is_issued_into_a_file_and_not_shown(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import ssl
 import time
 import uuid
@@ -18,6 +17,7 @@ from datetime import timedelta
 
 import grpc
 
+from pellucid.foundation.tls import show_certificate
 from pellucid.identity.authority import Authority, new_root, random_serial_number
 from pellucid.identity.leaves import Leaf, issue_server
 from pellucid.state.log import Log
@@ -68,7 +68,7 @@ class OwnCertificate:
         """Make a new certificate, and show it to new connections."""
         self._leaf = self._issued()
         self._renewal = self._clock() + RENEWED_AFTER.total_seconds()
-        _load(self.context, self._leaf)
+        show_certificate(self.context, (self._leaf.private_key_pem + self._leaf.cert_chain_pem).encode())
 
     async def keep_fresh(self) -> None:
         """Renew in time, until cancelled."""
@@ -94,12 +94,3 @@ class OwnCertificate:
     def _issued(self) -> Leaf:
         since = self._clock() - BACKDATED.total_seconds()
         return issue_server(self._authority, self._node, self._names, now=since, ttl_s=TTL.total_seconds())
-
-
-def _load(context: ssl.SSLContext, leaf: Leaf) -> None:
-    """Have a context show a certificate. `ssl` reads files only, so the key is in one that is nowhere."""
-    descriptor = os.memfd_create("server-certificate", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write((leaf.private_key_pem + leaf.cert_chain_pem).encode())
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pellucid.foundation.private_file import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,13 +71,9 @@ def _entries(file: Path) -> list[dict[str, Any]]:
 
 
 def _write(file: Path, entries: Sequence[dict[str, Any]]) -> None:
-    """All or nothing: the file is replaced by a whole one."""
     import yaml
 
     generated = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     content = {"apiVersion": "", "generated": generated, "repositories": list(entries)}
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as whole:
-        yaml.safe_dump(content, whole)
-    os.chmod(whole.name, 0o600)
-    os.replace(whole.name, file)
+    write_private(file, yaml.safe_dump(content).encode())

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -25,10 +24,10 @@ from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfigur
 from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
+from pellucid.foundation.tls import show_certificate
 from pellucid.kube.webhook_authority import (
     CERTIFICATE_LIFE,
     Authority,
-    Pair,
     is_usable,
     new_authority,
     new_certificate,
@@ -104,7 +103,8 @@ class WebhookTrust:
 
     def _show(self, authority: Authority) -> None:
         now = self._now()
-        _load(self.context, new_certificate(authority.pair, self._objects.server_names, now))
+        shown = new_certificate(authority.pair, self._objects.server_names, now)
+        show_certificate(self.context, (shown.key + shown.certificate).encode())
         self._shown = (authority, now)
         log.info("a new webhook certificate", names=self._objects.server_names)
 
@@ -185,12 +185,3 @@ def _authority_in(secret: Secret) -> Authority:
 def _data(authority: Authority) -> dict[str, str]:
     texts = {_CERTIFICATES: authority.bundle, _KEY: authority.key}
     return {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
-
-
-def _load(context: ssl.SSLContext, pair: Pair) -> None:
-    """Show a certificate to new connections. `ssl` reads files only, so the key is in one that is nowhere."""
-    descriptor = os.memfd_create("webhook-certificate", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write((pair.key + pair.certificate).encode())
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")

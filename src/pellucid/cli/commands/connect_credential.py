@@ -13,7 +13,9 @@ STANDARD_OUTPUT = "-"
 
 
 def _run(invocation: Invocation) -> int:
-    from pellucid.cli.secret_file import write_secret
+    from pathlib import Path
+
+    from pellucid.foundation.private_file import write_private
 
     if len(invocation.arguments) != 1:
         raise UsageFailed("A single service ID must be specified.")
@@ -27,7 +29,7 @@ def _run(invocation: Invocation) -> int:
         invocation.output(credential)
         return 0
     try:
-        write_secret(file, credential)
+        write_private(Path(file), f"{credential}\n".encode())
     except OSError as error:
         raise CommandFailed(f"Error writing {file}: {error.strerror}; issue another credential") from None
     invocation.output(f"Credential of {service} written to {file}")

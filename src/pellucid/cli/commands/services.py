@@ -49,12 +49,14 @@ def _register(invocation: Invocation) -> int:
 
 def _keep_credential(file: str, credential: str) -> None:
     """Write the workload's credential to a file that only its owner can read. Raises CommandFailed."""
-    from pellucid.cli.secret_file import write_secret
+    from pathlib import Path
+
+    from pellucid.foundation.private_file import write_private
 
     if not credential:
         raise CommandFailed("Error: the service is registered, but the agent gave no credential for it")
     try:
-        write_secret(file, credential)
+        write_private(Path(file), f"{credential}\n".encode())
     except OSError as error:
         raise CommandFailed(
             f"Error: the service is registered, but its credential cannot be kept in {file}: {error.strerror}"

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from pellucid.dataplane.namespace.name_resolution import NameServers
-from pellucid.dataplane.namespace.relay import Streams, join_streams, open_address
+from pellucid.dataplane.namespace.relay import open_address
+from pellucid.foundation.streams import Streams, join_streams
 
 _ANSWER_WITHIN_S = 5.0
 _MOST_OUTSTANDING = 1024

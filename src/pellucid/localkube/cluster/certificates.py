@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pellucid.localkube.cluster.definition import write_private
+from pellucid.foundation.private_file import write_private
 
 VALID_FOR = timedelta(days=3650)
 CLOCK_SKEW = timedelta(minutes=5)

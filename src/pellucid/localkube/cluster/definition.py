@@ -16,7 +16,6 @@ Everything of a cluster is under one directory, readable by its owner only:
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from pellucid.foundation.private_file import write_private
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.types.release import DEFAULT, Release
 
@@ -135,14 +135,3 @@ def save_definition(directory: Path, definition: ClusterDefinition) -> None:
 def defined_clusters(root: Path) -> tuple[str, ...]:
     """The names of all clusters under `root`, sorted."""
     return tuple(sorted(path.parent.name for path in root.glob("*/cluster.json")))
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, readable by its owner only."""
-    partial = path.with_name(f".{path.name}.new")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from pellucid.localkube.cluster.definition import ClusterDefinition, ClusterError, write_private
+from pellucid.foundation.private_file import write_private
+from pellucid.localkube.cluster.definition import ClusterDefinition, ClusterError
 
 Config = dict[str, Any]
 _LISTS = ("clusters", "contexts", "users")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pellucid.foundation.private_file import write_private
 from pellucid.localkube.cluster.certificates import make_certificates
 from pellucid.localkube.cluster.definition import (
     API_PORT,
@@ -22,7 +23,6 @@ from pellucid.localkube.cluster.definition import (
     images_file,
     load_definition,
     save_definition,
-    write_private,
 )
 from pellucid.localkube.cluster.holding import ended_by_signals, held, undisturbed
 from pellucid.localkube.cluster.kubeconfig import add_to_user, own_kubeconfig, remove_from_user, written

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import msgspec
 
-from pellucid.localkube.cluster.definition import ClusterError, ClusterSettings, write_private
+from pellucid.foundation.private_file import write_private
+from pellucid.localkube.cluster.definition import ClusterError, ClusterSettings
 
 READY = b"ready\n"
 START_SECONDS = 60.0

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from pellucid.foundation.work_queue import WorkQueue
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.store import Resources
-from pellucid.localkube.controllers.controller import Controller
+from pellucid.localkube.controllers.controller import Controller, Trigger
 from pellucid.localkube.controllers.events import counted_up, new_event
 from pellucid.localkube.controllers.plan import Change, Create, Key, Patch, Plan, Reference, Remove, Say
 from pellucid.localkube.controllers.reading import Object, name_of, namespace_of, uid_of, version_of
 from pellucid.localkube.controllers.view import View
-from pellucid.localkube.controllers.work_queue import WorkQueue
 from pellucid.localkube.types.kinds import (
     CUSTOM_RESOURCE_DEFINITIONS,
     EVENTS,
@@ -44,10 +44,8 @@ class Loop:
         self._followed = tuple(followed)
         self._clock = clock
         self.view = View()
-        self._queues = {controller.name: WorkQueue() for controller in self._controllers}
-        self._triggers: dict[tuple[str, str], list[tuple[WorkQueue, Callable[..., Iterable[Key]]]]] = (
-            defaultdict(list)
-        )
+        self._queues: dict[str, WorkQueue[Key]] = {c.name: WorkQueue() for c in self._controllers}
+        self._triggers: dict[tuple[str, str], list[tuple[WorkQueue[Key], Trigger]]] = defaultdict(list)
         for controller in self._controllers:
             for resource, trigger in controller.triggers.items():
                 self._triggers[resource.stored].append((self._queues[controller.name], trigger))

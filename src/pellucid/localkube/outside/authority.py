@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from pellucid.foundation.tls import show_certificate
 
 _VALID_FOR = timedelta(days=365)
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -87,10 +87,5 @@ def _server(certificate: bytes, key: ec.EllipticCurvePrivateKey) -> ssl.SSLConte
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    # `ssl` reads keys from files only; this one has no name, so it is gone with the descriptor.
-    descriptor = os.memfd_create("outside", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(certificate + secret)
-        file.flush()
-        context.load_cert_chain(Path(f"/proc/self/fd/{descriptor}"))
+    show_certificate(context, certificate + secret)
     return context

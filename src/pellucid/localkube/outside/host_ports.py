@@ -7,7 +7,8 @@ import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from pellucid.localkube.outside.relay import Relay, Streams
+from pellucid.foundation.streams import Streams
+from pellucid.localkube.outside.relay import Relay
 
 
 @asynccontextmanager

@@ -5,15 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
-from collections.abc import Awaitable, Callable
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+from pellucid.foundation.streams import Dial, join_streams, reset
 
-Dial = Callable[[socket.socket], Awaitable[Streams]]
-"""Opens the way on for an accepted connection. Raises OSError when there is none."""
-
-_PIECE = 1 << 16
 _DIAL_WITHIN_S = 10.0
 _MOST_CONNECTIONS = 2048
 
@@ -47,7 +41,7 @@ class Relay:
         task = asyncio.current_task()
         assert task is not None
         if len(self._joined) >= _MOST_CONNECTIONS:
-            _reset(writer)
+            reset(writer)
             return
         self._joined.add(task)
         task.add_done_callback(self._joined.discard)
@@ -56,32 +50,6 @@ class Relay:
                 async with asyncio.timeout(_DIAL_WITHIN_S):
                     onward = await self._dial(writer.get_extra_info("socket"))
             except OSError:
-                _reset(writer)
+                reset(writer)
                 return
-            await _join((reader, writer), onward)
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection so that the other side sees a failure, not an end."""
-    connection: socket.socket = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-
-
-async def _join(one: Streams, other: Streams) -> None:
-    """Carry bytes both ways until both have ended or one breaks."""
-    try:
-        await asyncio.gather(_pump(one[0], other[1]), _pump(other[0], one[1]))
-    except OSError:
-        pass
-    finally:
-        for _, writer in (one, other):
-            writer.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while piece := await reader.read(_PIECE):
-        writer.write(piece)
-        await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.write_eof()
+            await join_streams((reader, writer), onward)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
+from pellucid.foundation.streams import Streams, original_destination
 from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.network.commands import run_network_command
 from pellucid.localkube.outside.host_network import HostNetwork
-from pellucid.localkube.outside.relay import Relay, Streams
+from pellucid.localkube.outside.relay import Relay
 
-_SO_ORIGINAL_DST = 80
 _SOMEWHERE_V6 = "2000::1"
 
 
@@ -72,7 +71,7 @@ class Uplink:
             await relay.close()
 
     async def _dial(self, accepted: socket.socket) -> Streams:
-        host, port = _original_destination(accepted)
+        host, port = original_destination(accepted)
         if self._plan.keeps(ip_address(host)):
             raise PermissionError(f"{host} is not outside the cluster")
         onward = await self._network.socket(accepted.family, socket.SOCK_STREAM)
@@ -82,13 +81,3 @@ class Uplink:
         except BaseException:
             onward.close()
             raise
-
-
-def _original_destination(accepted: socket.socket) -> tuple[str, int]:
-    """Where the connection was going before a rule sent it here. Raises OSError."""
-    if accepted.family == socket.AF_INET:
-        level, layout = socket.IPPROTO_IP, struct.Struct("!2xH4s8x")
-    else:
-        level, layout = socket.IPPROTO_IPV6, struct.Struct("!2xH4x16s4x")
-    port, address = layout.unpack(accepted.getsockopt(level, _SO_ORIGINAL_DST, layout.size))
-    return socket.inet_ntop(accepted.family, address), port

@@ -15,6 +15,7 @@ import httpx2
 import structlog
 from lightkube import AsyncClient
 
+from pellucid.foundation.work_queue import WorkQueue
 from pellucid.kube.controllers.config_entries.decision import IS_SYNCED, Condition
 from pellucid.kube.controllers.config_entries.kinds import BY_NAME, KINDS, CustomKind
 from pellucid.kube.controllers.config_entries.observed import Resource, resource_of
@@ -28,7 +29,6 @@ from pellucid.kube.controllers.config_entries.settings import ControllerSettings
 from pellucid.kube.controllers.informer import Informer, Key
 from pellucid.kube.controllers.object_events import NORMAL, EventRecorder
 from pellucid.kube.controllers.outage import outage
-from pellucid.kube.controllers.work_queue import WorkQueue
 from pellucid.kube.server_client import ServerClient, ServerUnavailable, reason_of
 
 COMPONENT = "consul-controller"

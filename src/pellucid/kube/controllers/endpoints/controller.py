@@ -16,6 +16,7 @@ import structlog
 from lightkube import AsyncClient
 from lightkube.operators import not_equal
 
+from pellucid.foundation.work_queue import WorkQueue
 from pellucid.kube.annotations import CONNECT_INJECT_STATUS, INJECTED
 from pellucid.kube.controllers.endpoints.catalog import PodKey
 from pellucid.kube.controllers.endpoints.observed import (
@@ -43,7 +44,6 @@ from pellucid.kube.controllers.endpoints.settings import SLICES_SINCE, Controlle
 from pellucid.kube.controllers.informer import Informer, Key
 from pellucid.kube.controllers.object_events import NORMAL, EventRecorder, Subject
 from pellucid.kube.controllers.outage import LONGEST_PAUSE_S, outage
-from pellucid.kube.controllers.work_queue import WorkQueue
 from pellucid.kube.server_client import ServerClient, ServerRefused, ServerUnavailable
 
 COMPONENT = "consul-connect-injector"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-FIRST_DELAY_S = 0.2
+FIRST_DELAY_S = 0.1
 """Before a key is tried again after its first failure; doubled by each further one."""
 LONGEST_DELAY_S = 30.0
 _MOST_DOUBLINGS = 10
@@ -48,7 +48,11 @@ class WorkQueue(Generic[K]):
         self._timers[key] = loop.call_later(seconds, self._due, key)
 
     def failed(self, key: K) -> None:
-        """Have `key` looked at again after a delay that doubles with each failure in a row."""
+        """Have `key` looked at again after a delay that doubles with each failure in a row.
+
+        Not sooner, even if it was added meanwhile: what is written about a failure concerns the key too.
+        """
+        self._ready.pop(key, None)
         self.add_after(key, delay_after(self._failures[key]))
         self._failures[key] += 1
 
@@ -64,12 +68,6 @@ class WorkQueue(Generic[K]):
         key = next(iter(self._ready))
         del self._ready[key]
         return key
-
-    def close(self) -> None:
-        """Let go of the keys that wait for their time."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
