@@ -136,12 +136,6 @@ def rendered_offline(chart: Path, values: dict[str, Any], **release: Any) -> dic
         return loaded.render(values, **release)
 
 
-def chart_metadata(chart: Path) -> dict[str, Any]:
-    """Chart.yaml. Raises EngineError."""
-    with _failures(), helm_python.Chart.load(chart) as loaded:
-        return loaded.metadata
-
-
 def chart_crds(chart: Path) -> tuple[Crd, ...]:
     """The chart's `crds` directories, subcharts' too. Raises EngineError."""
     with _failures(), helm_python.Chart.load(chart) as loaded:

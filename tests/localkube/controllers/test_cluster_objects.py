@@ -99,7 +99,8 @@ async def test_a_deleted_namespace_takes_its_contents_with_it() -> None:
         await running.create(CONFIG_MAPS, {"metadata": {"name": "settings"}, "data": {}}, "shop")
         await running.resources.delete(NAMESPACES, "", "shop")
         await running.until(NAMESPACES, lambda items: "shop" not in [i["metadata"]["name"] for i in items])
-        assert running.resources.in_namespace("shop") == ()
+        for resource in (SERVICE_ACCOUNTS, PODS, CONFIG_MAPS):
+            assert await running.resources.list(resource, "shop") == ()
 
 
 async def test_a_namespace_waits_for_finalizers_of_its_contents() -> None:

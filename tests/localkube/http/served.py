@@ -7,6 +7,8 @@ import base64
 import datetime
 import ipaddress
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from pellucid.localkube.api.bootstrap import bootstrap
 from pellucid.localkube.api.store import Resources
 from pellucid.localkube.api.tokens import ServiceAccountTokens
 from pellucid.localkube.http.application import Application
+from pellucid.localkube.http.connection import Handler
 from pellucid.localkube.http.node_streams import NodeStreams
 from pellucid.localkube.http.server import ApiServer, tls_context
+from pellucid.localkube.http.webhook_client import WebhookClient
 from pellucid.localkube.types.kinds import SERVICE_ACCOUNTS
 from pellucid.state.log import Log
 
@@ -59,6 +63,22 @@ class Served:
     async def close(self) -> None:
         await self.server.close()
         self.resources.close()
+
+
+@asynccontextmanager
+async def webhook_at(served: Served, handler: Handler) -> AsyncIterator[tuple[int, WebhookClient]]:
+    """A webhook that shows the API server's own certificate: its port, and a client that knows no Service."""
+
+    def nowhere(namespace: str, name: str, port: int) -> tuple[str, int]:
+        raise OSError(f'service "{name}" not found')
+
+    directory = served.authority.parent
+    certificates = (directory / "kube-apiserver.crt", directory / "kube-apiserver.key")
+    server = ApiServer(handler, tls_context(*certificates, served.authority))
+    try:
+        yield await server.listen("127.0.0.1", 0), WebhookClient(nowhere)
+    finally:
+        await server.close()
 
 
 def kubectl_program() -> str:

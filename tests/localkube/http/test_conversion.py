@@ -13,10 +13,8 @@ import pytest
 
 from pellucid.localkube.api.conversion import ConversionWebhooks
 from pellucid.localkube.http.connection import Request, Response
-from pellucid.localkube.http.server import ApiServer, tls_context
-from pellucid.localkube.http.webhook_client import WebhookClient
 from pellucid.localkube.types.kinds import CUSTOM_RESOURCE_DEFINITIONS, Resource
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served, serve, webhook_at
 
 Object = dict[str, Any]
 
@@ -85,21 +83,15 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-async def converter(served: Served, tmp_path: Path) -> AsyncIterator[Converter]:
+async def converter(served: Served) -> AsyncIterator[Converter]:
     converter = Converter()
-    certificates = (tmp_path / "kube-apiserver.crt", tmp_path / "kube-apiserver.key")
-    server = ApiServer(converter, tls_context(*certificates, served.authority))
-    converter.port = await server.listen("127.0.0.1", 0)
-
-    def nowhere(namespace: str, name: str, port: int) -> tuple[str, int]:
-        raise OSError(f'service "{name}" not found')
-
-    served.resources.conversion = ConversionWebhooks(WebhookClient(nowhere))
-    wanted = definition(converter.port, served.authority)
-    await served.resources.create(CUSTOM_RESOURCE_DEFINITIONS, "", wanted)
-    await served.kubectl("create", "-f", "-", stdin=json.dumps(route("a")))
-    yield converter
-    await server.close()
+    async with webhook_at(served, converter) as (port, client):
+        converter.port = port
+        served.resources.conversion = ConversionWebhooks(client)
+        wanted = definition(port, served.authority)
+        await served.resources.create(CUSTOM_RESOURCE_DEFINITIONS, "", wanted)
+        await served.kubectl("create", "-f", "-", stdin=json.dumps(route("a")))
+        yield converter
 
 
 def route(name: str) -> Object:

@@ -15,8 +15,6 @@ import pytest
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.webhooks import Webhooks
 from pellucid.localkube.http.connection import Request, Response
-from pellucid.localkube.http.server import ApiServer, tls_context
-from pellucid.localkube.http.webhook_client import WebhookClient
 from pellucid.localkube.types.kinds import (
     CONFIG_MAPS,
     MUTATING_WEBHOOK_CONFIGURATIONS,
@@ -24,7 +22,7 @@ from pellucid.localkube.types.kinds import (
     VALIDATING_WEBHOOK_CONFIGURATIONS,
 )
 from tests.localkube.api.cluster import config_map, pod
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served, serve, webhook_at
 
 Object = dict[str, Any]
 
@@ -55,18 +53,12 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-async def webhook(served: Served, tmp_path: Path) -> AsyncIterator[Webhook]:
+async def webhook(served: Served) -> AsyncIterator[Webhook]:
     webhook = Webhook()
-    certificates = (tmp_path / "kube-apiserver.crt", tmp_path / "kube-apiserver.key")
-    server = ApiServer(webhook, tls_context(*certificates, served.authority))
-    webhook.port = await server.listen("127.0.0.1", 0)
-
-    def nowhere(namespace: str, name: str, port: int) -> tuple[str, int]:
-        raise OSError(f'service "{name}" not found')
-
-    served.resources.admission = Webhooks(served.resources, WebhookClient(nowhere))
-    yield webhook
-    await server.close()
+    async with webhook_at(served, webhook) as (port, client):
+        webhook.port = port
+        served.resources.admission = Webhooks(served.resources, client)
+        yield webhook
 
 
 def configuration(served: Served, webhook: Webhook, kind: str, resource: str, **more: Any) -> Object:

@@ -49,7 +49,6 @@ OBJECTS: Table[Row] = Table.of(
     {
         "resource": lambda row: ((row.group, row.plural),),
         "namespace": lambda row: ((row.group, row.plural, row.namespace),),
-        "all in namespace": lambda row: (row.namespace,),
         "owner": _owners,
         "uid": lambda row: (row.value["metadata"].get("uid", ""),),
     },

@@ -25,7 +25,6 @@ from pellucid.localkube.types.kinds import (
     Resource,
     custom_resources,
     resource_of,
-    resource_of_kind,
 )
 from pellucid.localkube.types.schema import Schema, custom_schema, schema_of
 from pellucid.state.log import Log
@@ -66,13 +65,6 @@ class ReadableResources:
         definition = self._definition(group, plural)
         served = custom_resources(definition) if definition else ()
         return next((one for one in served if version in ("", one.version)), None)
-
-    def kind_of(self, api_version: str, kind: str) -> Resource | None:
-        """The resource that objects of this apiVersion and kind belong to."""
-        built_in = resource_of_kind(api_version, kind)
-        if built_in is not None:
-            return built_in
-        return next((one for one in self.kinds() if (one.api_version, one.kind) == (api_version, kind)), None)
 
     def schema(self, resource: Resource) -> Schema:
         """The schema of a resource's objects."""
@@ -197,10 +189,6 @@ class ReadableResources:
         """Every object that names the one with this uid as an owner."""
         return self._served(self._log.snapshot().rows(OBJECTS, "owner", uid))
 
-    def in_namespace(self, namespace: str) -> tuple[tuple[Resource, Object], ...]:
-        """Every object in a namespace."""
-        return self._served(self._log.snapshot().rows(OBJECTS, "all in namespace", namespace))
-
     def exists(self, uid: str) -> bool:
         """Whether there is an object with this uid."""
         return bool(self._log.snapshot().rows(OBJECTS, "uid", uid))
@@ -229,8 +217,3 @@ class ReadableResources:
                 yield Event("ADDED", one)
         async for event in self._watches.follow(resource, namespace, since, test):
             yield event
-
-    def check_version(self, since: int) -> None:
-        """Raises ApiError 410 if the events after this version are not kept."""
-        if since:
-            self._watches.check(since)

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pellucid.foundation.private_file import write_private
+from pellucid.localkube.certificates import begun_certificate, pem_of
 
 VALID_FOR = timedelta(days=3650)
-CLOCK_SKEW = timedelta(minutes=5)
 ADMINISTRATOR, ADMINISTRATORS = "kubernetes-admin", "system:masters"
 SERVER_NAMES = (
     "localhost",
@@ -54,7 +54,9 @@ def make_certificates(
     admin = _leaf(admin_key, subject, ExtendedKeyUsageOID.CLIENT_AUTH, authority, now)
     _write(directory, "admin", admin.sign(authority_key, hashes.SHA256()), admin_key)
 
-    write_private(directory / "sa.key", _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+    write_private(
+        directory / "sa.key", pem_of(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    )
 
 
 def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
@@ -71,7 +73,7 @@ def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certifica
         decipher_only=False,
     )
     return (
-        _certificate(name, name, key, now)
+        begun_certificate(name, name, key, now, VALID_FOR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -89,24 +91,10 @@ def _leaf(
     issuer_key = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)
     return (
-        _certificate(subject, authority.subject, key, now)
+        begun_certificate(subject, authority.subject, key, now, VALID_FOR)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         .add_extension(issued_by, critical=False)
-    )
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + VALID_FOR)
     )
 
 
@@ -120,11 +108,5 @@ def _name(common: str, organization: str = "") -> x509.Name:
 def _write(
     directory: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> None:
-    write_private(directory / f"{name}.key", _pem(key))
+    write_private(directory / f"{name}.key", pem_of(key))
     write_private(directory / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

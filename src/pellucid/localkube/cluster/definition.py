@@ -29,7 +29,6 @@ from pellucid.localkube.types.release import DEFAULT, Release
 
 DIRECTORY_VARIABLE = "PELLUCID_CLUSTERS_DIRECTORY"
 DEFAULT_DIRECTORY = Path("/var/lib/pellucid/clusters")
-DEFAULT_NAME = "kind"
 API_PORT = 6443
 """The API server's port on the control plane's node."""
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,49}")

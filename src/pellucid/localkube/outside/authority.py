@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pellucid.foundation.tls import show_certificate
+from pellucid.localkube.certificates import begun_certificate, pem_of
 
 _VALID_FOR = timedelta(days=365)
-_CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def make_credentials(names: Mapping[str, tuple[str, ...]], now: datetime) -> Out
     authority_key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outside this cluster")])
     authority = (
-        _certificate(issuer, issuer, authority_key, now)
+        begun_certificate(issuer, issuer, authority_key, now, _VALID_FOR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
@@ -46,7 +46,7 @@ def make_credentials(names: Mapping[str, tuple[str, ...]], now: datetime) -> Out
     every = sorted({address for addresses in names.values() for address in addresses})
     reached_by += [x509.IPAddress(ipaddress.ip_address(address)) for address in every]
     certificate = (
-        _certificate(x509.Name([]), issuer, key, now)
+        begun_certificate(x509.Name([]), issuer, key, now, _VALID_FOR)
         .add_extension(x509.SubjectAlternativeName(reached_by), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(authority_key, hashes.SHA256())
@@ -67,25 +67,8 @@ def subject_hash(authority: bytes) -> str:
     return digest[3::-1].hex()
 
 
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _VALID_FOR)
-    )
-
-
 def _server(certificate: bytes, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    show_certificate(context, certificate + secret)
+    show_certificate(context, certificate + pem_of(key))
     return context

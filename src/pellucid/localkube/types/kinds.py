@@ -361,7 +361,6 @@ BUILT_IN: tuple[Resource, ...] = (
 
 _BY_PLURAL: Mapping[tuple[str, str, str], Resource] = {(r.group, r.version, r.plural): r for r in BUILT_IN}
 _PREFERRED: Mapping[tuple[str, str], Resource] = {r.stored: r for r in reversed(BUILT_IN)}
-_BY_KIND: Mapping[tuple[str, str], Resource] = {(r.api_version, r.kind): r for r in BUILT_IN}
 
 
 def resource_of(group: str, plural: str, version: str = "") -> Resource | None:
@@ -369,11 +368,6 @@ def resource_of(group: str, plural: str, version: str = "") -> Resource | None:
     if version:
         return _BY_PLURAL.get((group, version, plural))
     return _PREFERRED.get((group, plural))
-
-
-def resource_of_kind(api_version: str, kind: str) -> Resource | None:
-    """The built-in resource an object with this apiVersion and kind belongs to."""
-    return _BY_KIND.get((api_version, kind))
 
 
 def custom_resources(definition: Mapping[str, Any]) -> tuple[Resource, ...]:

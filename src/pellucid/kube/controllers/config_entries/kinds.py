@@ -72,5 +72,4 @@ KINDS = (
     CustomKind("TerminatingGateway", "terminatinggateways", TerminatingGateway),
 )
 
-BY_SINGULAR = {kind.singular: kind for kind in KINDS}
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -115,11 +115,6 @@ def _limited(field: str, name: str, limit: int) -> Causes:
         yield bad(field, name, f"must be no more than {limit} characters")
 
 
-def is_qualified(name: str) -> bool:
-    """Whether it may be the key of a label."""
-    return not list(qualified_name("", name))
-
-
 def qualified_name(field: str, name: str) -> Causes:
     """A name with an optional DNS name and slash before it: keys of labels, resources, finalizers."""
     parts = name.split("/")
