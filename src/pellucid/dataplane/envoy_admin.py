@@ -29,11 +29,21 @@ class EnvoyAdmin:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
 
-    async def is_ready(self) -> bool:
-        """Whether Envoy has its first configuration and serves: no listener still waits for its secrets."""
+    async def is_live(self) -> bool:
+        """Whether Envoy has had its first configuration and still answers."""
         try:
             status, _ = await self.request("GET", "/ready")
-            return status == 200 and await self.gauge(_WARMING) == 0
+        except AdminError:
+            return False
+        return status == 200
+
+    async def is_ready(self) -> bool:
+        """Whether it is live, and none of its listeners waits for its secrets.
+
+        Envoy looks through all it counts for that: a question for its start, not for every other second.
+        """
+        try:
+            return await self.is_live() and await self.gauge(_WARMING) == 0
         except AdminError:
             return False
 

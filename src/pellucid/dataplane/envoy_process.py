@@ -23,7 +23,8 @@ from pellucid.dataplane.namespace.syscalls import die_with_parent
 
 _LOG_LINES_KEPT = 50
 _LONGEST_LOG_LINE = 4096
-_POLL_S = 0.02
+_POLL_S, _LONGEST_POLL_S = 0.02, 0.5
+_POLLS_PER_TIME_WAITED = 8
 
 CommandLine = Callable[[str], Sequence[str]]
 """Envoy's command line, given the path of its configuration."""
@@ -56,7 +57,8 @@ class EnvoyFailedError(Exception):
 class EnvoyProcess:
     """One Envoy, from start to end.
 
-    listens: whether the inbound listener is there; asked often, so it must be cheap.
+    listens: whether the inbound listener is there; asked only of an Envoy that says it is ready, since the
+    kernel looks through its whole table of connections for an answer.
     """
 
     def __init__(self, admin: EnvoyAdmin, listens: Callable[[], bool], inbound_port: int) -> None:
@@ -145,11 +147,14 @@ class EnvoyProcess:
         await self._happen(lifecycle.Exited(await process.wait()))
 
     async def _watch_readiness(self) -> None:
+        """Look ever less often: where many Envoys start at once, looking takes from what they wait for."""
+        began = _now()
         while self.phase is Phase.STARTING:
-            if self._listens() and await self._admin.is_ready():
+            if await self._admin.is_ready() and self._listens():
                 await self._happen(lifecycle.Ready())
             else:
-                await asyncio.sleep(_POLL_S)
+                pause = (_now() - began) / _POLLS_PER_TIME_WAITED
+                await asyncio.sleep(min(max(pause, _POLL_S), _LONGEST_POLL_S))
 
     async def _drain(self) -> None:
         # An admin interface that does not answer has nothing to be waited for.

@@ -101,6 +101,19 @@ def test_a_pod_waits_for_its_registration_and_then_serves(agent: PodAgent, pod: 
         assert memory.rss < MOST_MEMORY
 
 
+def test_saying_that_it_is_ready_costs_one_question_to_envoy(agent: PodAgent, pod: Pod) -> None:
+    def questions() -> int:
+        text = pod.get("/stats?filter=^http.admin.downstream_rq_total$", 19000)[1]
+        return int(text.rpartition(" ")[2])
+
+    with agent.running(), pod.sidecar():
+        agent.register("uid-1")
+        eventually(lambda: is_ready(pod), "it is ready")
+        before = questions()
+        assert all(is_ready(pod) for _ in range(20))
+        assert questions() - before < 30
+
+
 def test_a_servers_absence_is_survived_and_told_to_newcomers(agent: PodAgent, pod: Pod) -> None:
     with pod.sidecar() as sidecar:
         with agent.running():

@@ -44,7 +44,9 @@ _RESOURCE_ANNOTATIONS = {
     ("limits", "memory"): PROXY_MEMORY_LIMIT,
     ("requests", "memory"): PROXY_MEMORY_REQUEST,
 }
-_LIVENESS_PERIOD_S = 10
+_READINESS_PERIOD_S, _LIVENESS_PERIOD_S = 5, 10
+_PROBE_TIMEOUT_S = 5
+"""Where many pods start at once, late is not unready: the whole mesh would be told of each that is."""
 _LAST_WORDS = "FallbackToLogsOnError"
 """`kubectl describe` shows why a container ended."""
 
@@ -163,7 +165,7 @@ def _probes(redirection: Redirection, lifecycle: Lifecycle) -> dict[str, Any]:
     ready = _asked("/ready", redirection)
     probes = {
         "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": lifecycle.startup_failure_s},
-        "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 2},
+        "readinessProbe": {**ready, "periodSeconds": _READINESS_PERIOD_S, "failureThreshold": 2},
     }
     if lifecycle.liveness_failure_s:
         tries = max(1, lifecycle.liveness_failure_s // _LIVENESS_PERIOD_S)
@@ -181,8 +183,8 @@ def _asked(path: str, redirection: Redirection) -> dict[str, Any]:
     That Envoy listens there says that it has its configuration.
     """
     if redirection.author_captures(STATUS_PORT):
-        return {"tcpSocket": {"port": INBOUND_PORT}}
-    return {"httpGet": {"port": STATUS_PORT, "path": path}}
+        return {"tcpSocket": {"port": INBOUND_PORT}, "timeoutSeconds": _PROBE_TIMEOUT_S}
+    return {"httpGet": {"port": STATUS_PORT, "path": path}, "timeoutSeconds": _PROBE_TIMEOUT_S}
 
 
 def _resources(annotations: Mapping[str, str], settings: InjectorSettings) -> dict[str, dict[str, str]]:

@@ -167,7 +167,7 @@ class Sidecar:
             return Answer(503, "the pod ends\n")
         if self._envoy.phase is not Phase.SERVING:
             return Answer(503, f"waiting for {self._waits_for}\n")
-        if not await self._admin.is_ready():
+        if not await self._admin.is_live():
             return Answer(503, "Envoy does not say that it is ready\n")
         self._completion.let_others_come()
         return Answer(200, "ready\n")
