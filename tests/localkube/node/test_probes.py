@@ -85,6 +85,33 @@ async def test_thresholds_decide_when_a_change_is_reported_and_every_failure_is_
     assert failures == ["why"] * 6
 
 
+async def test_a_container_that_has_just_been_started_is_asked_again_soon_and_blamed_once() -> None:
+    statuses = iter((503, 503, 503))
+    failures: list[str] = []
+    verdicts: list[bool] = []
+    succeeded = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % next(statuses, 200))
+        writer.close()
+
+    async def failed(said: str) -> None:
+        failures.append(said)
+
+    async def report(succeeds: bool) -> None:
+        verdicts.append(succeeds)
+        succeeded.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        probe = {"httpGet": {"port": server.sockets[0].getsockname()[1]}, "periodSeconds": 3600}
+        probing = asyncio.ensure_future(keep_probing(probe, target(0), failed, report))
+        await succeeded.wait()
+        probing.cancel()
+    assert verdicts == [True]
+    assert failures == ["HTTP probe failed with statuscode: 503"]
+
+
 @pytest.mark.parametrize(("answer", "succeeded"), [(b"\x08\x01", True), (b"\x08\x02", False)])
 async def test_a_grpc_service_says_whether_it_serves(answer: bytes, succeeded: bool) -> None:
     asked: list[bytes] = []

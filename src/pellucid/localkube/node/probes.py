@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 Object = dict[str, Any]
 RunCommand = Callable[[list[str]], Awaitable[tuple[int, str]]]
 _LONGEST_BODY = 10 * 1024
+_FIRST_PAUSE_S = 0.1
 
 
 class ProbeOutcome(msgspec.Struct, frozen=True):
@@ -113,7 +114,8 @@ def _request(action: Object, authority: str) -> bytes:
 def _encryption(action: Object) -> ssl.SSLContext | None:
     if action.get("scheme", "HTTP").upper() != "HTTPS":
         return None
-    context = ssl.create_default_context()
+    # Not the default context: it would read every authority of the machine, to trust none of them.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
@@ -143,11 +145,9 @@ async def keep_probing(
 
     `report` is told whenever as many in a row as the thresholds ask agree on something new.
     """
-    await asyncio.sleep(probe.get("initialDelaySeconds", 0))
     verdict: bool | None = None
     in_a_row, last = 0, True
-    while True:
-        outcome = await probe_once(probe, target)
+    async for outcome in _outcomes(probe, target):
         if not outcome.succeeded:
             await failed(outcome.message)
         in_a_row = in_a_row + 1 if outcome.succeeded == last else 1
@@ -156,4 +156,27 @@ async def keep_probing(
         if in_a_row >= needed and verdict != last:
             verdict = last
             await report(last)
-        await asyncio.sleep(probe.get("periodSeconds", 10))
+
+
+async def _outcomes(probe: Object, target: ProbeTarget) -> AsyncIterator[ProbeOutcome]:
+    """What the probe says, once in each period.
+
+    A container that has only just been started mostly fails the first time. It is then asked sooner, and in
+    that first period only a success counts, so that it need not wait for the next one. A command is run no
+    more often than it says.
+    """
+    period = probe.get("periodSeconds", 10)
+    await asyncio.sleep(probe.get("initialDelaySeconds", 0))
+    outcome = await probe_once(probe, target)
+    yield outcome
+    waited, pause = 0.0, _FIRST_PAUSE_S
+    while not outcome.succeeded and "exec" not in probe and waited + pause < period:
+        await asyncio.sleep(pause)
+        waited, pause = waited + pause, pause * 2
+        outcome = await probe_once(probe, target)
+        if outcome.succeeded:
+            yield outcome
+    await asyncio.sleep(period - waited)
+    while True:
+        yield await probe_once(probe, target)
+        await asyncio.sleep(period)
