@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.localkube.types.kinds import BUILT_IN, PODS, Resource, resource_of, resource_of_kind
+from pellucid.localkube.types.kinds import BUILT_IN, PODS, Resource, resource_of
 from pellucid.localkube.types.schema import field, schema_of
 
 
@@ -15,10 +15,9 @@ def test_every_kind_has_a_schema_that_knows_its_metadata(resource: Resource) -> 
     assert field(metadata, "name") == {"type": ["string", "null"]}
 
 
-def test_names_and_kinds_lead_to_resources() -> None:
+def test_names_lead_to_resources() -> None:
     assert resource_of("", "pods") is PODS
     assert resource_of("", "pods", "v2") is None
-    assert resource_of_kind("v1", "Pod") is PODS
     budget = resource_of("policy", "poddisruptionbudgets")
     assert budget is not None
     assert budget.version == "v1"
