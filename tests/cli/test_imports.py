@@ -31,11 +31,15 @@ def modules_after(*words: str, address: str) -> set[str]:
     return set(done.stderr.split("\n"))
 
 
+def rooms(loaded: set[str]) -> set[str]:
+    """The rooms of ours among the modules."""
+    return {name.split(".")[1] for name in loaded if name.startswith("pellucid.")}
+
+
 def test_version_loads_no_client_and_nothing_heavy(agent: ReplayingAgent) -> None:
     loaded = modules_after("version", address=agent.address)
     assert not loaded & (HEAVY | {"http.client", "json", "ssl", "textwrap"})
-    ours = {name for name in loaded if name.startswith("pellucid.")}
-    assert {name.split(".")[1] for name in ours} == {"cli"}
+    assert rooms(loaded) == {"cli"}
 
 
 @pytest.mark.parametrize(
@@ -53,4 +57,22 @@ def test_commands_that_ask_the_agent_load_nothing_heavy(
     agent.replay(*answers)
     loaded = modules_after(*words, address=agent.address)
     assert not loaded & HEAVY
-    assert {name.split(".")[1] for name in loaded if name.startswith("pellucid.")} == {"cli"}
+    assert rooms(loaded) == {"cli"}
+
+
+def test_what_runs_in_every_pod_loads_nothing_it_does_not_need() -> None:
+    """Each module is paid for by every pod, in memory and at its start."""
+    loaded = modules_after("k8s", "sidecar", address="")
+    assert not loaded & (
+        HEAVY - {"asyncio", "msgspec"} | {"email", "http.client", "json", "lightkube", "starlette"}
+    )
+    assert rooms(loaded) == {"cli", "dataplane", "kube"}
+    assert not any(
+        name.startswith(("pellucid.kube.injector", "pellucid.kube.controllers")) for name in loaded
+    )
+
+
+def test_redirecting_a_pod_needs_no_event_loop_and_no_encryption() -> None:
+    loaded = modules_after("k8s", "connect-init", "-proxy-uid=nobody", address="")
+    assert not loaded & (HEAVY - {"msgspec"} | {"email", "http.client", "json", "ssl"})
+    assert rooms(loaded) == {"cli", "dataplane"}

@@ -84,6 +84,8 @@ class Command:
 
     def all_flags(self) -> tuple[Flag, ...]:
         """The command's own flags and the shared ones it accepts."""
+        if not (self.takes_client or self.takes_server or self.takes_namespace):
+            return self.flags
         from pellucid.cli.http_settings import CLIENT_FLAGS, NAMESPACE_FLAGS, SERVER_FLAGS
 
         return (

@@ -101,7 +101,9 @@ def _admin(settings: BootstrapSettings) -> Json:
 
 
 def _node(settings: BootstrapSettings) -> Json:
-    metadata = {"namespace": settings.namespace or "default", "envoy_version": settings.envoy_version}
+    metadata = {"namespace": settings.namespace or "default"}
+    if settings.envoy_version:
+        metadata["envoy_version"] = settings.envoy_version
     return {"id": settings.proxy_id, "cluster": settings.proxy_cluster, "metadata": metadata}
 
 

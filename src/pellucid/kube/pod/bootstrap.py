@@ -7,9 +7,7 @@ from pellucid.kube.pod.login import Registration
 from pellucid.kube.pod.settings import SidecarSettings
 
 
-def bootstrap_settings(
-    settings: SidecarSettings, registration: Registration, envoy_version: str
-) -> BootstrapSettings:
+def bootstrap_settings(settings: SidecarSettings, registration: Registration) -> BootstrapSettings:
     """The bootstrap of the pod's Envoy, with the credential of its registration."""
     server, metrics = settings.server, settings.metrics
     address = NamedAddress(server.xds_host, server.xds_port)
@@ -18,7 +16,6 @@ def bootstrap_settings(
         proxy_cluster=registration.service,
         proxy_source_service=registration.service,
         xds=XdsServer(address, server.authority_pem, server.xds_host),
-        envoy_version=envoy_version,
         token=registration.sidecar.credential,
         prometheus_backend_port=metrics.merged_port or None,
         prometheus_scrape_path=metrics.scrape_path,

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from pellucid.dataplane.envoy_admin import EnvoyAdmin
-from pellucid.dataplane.envoy_binary import envoy_command, envoy_version, find_envoy
+from pellucid.dataplane.envoy_binary import envoy_command, find_envoy
 from pellucid.dataplane.envoy_bootstrap import build_bootstrap, render_bootstrap
 from pellucid.dataplane.envoy_lifecycle import Phase
 from pellucid.dataplane.envoy_process import (
@@ -129,7 +129,7 @@ class Sidecar:
 
     async def _start_envoy(self, registration: Registration) -> None:
         self._waits_for = "Envoy's first configuration"
-        settings = bootstrap_settings(self._settings, registration, envoy_version(self._binary))
+        settings = bootstrap_settings(self._settings, registration)
         bootstrap = render_bootstrap(build_bootstrap(settings, os.environ))
         further = _with_workers(self._settings.envoy_arguments)
         await self._envoy.start(
