@@ -79,8 +79,8 @@ class BootstrapSettings(msgspec.Struct, frozen=True, kw_only=True):
     proxy_id: the proxy's service id; the server knows the proxy by it alone;
     proxy_cluster: the name of the service the proxy stands for;
     token: an ACL token or the workload's credential, sent to the server with every stream;
-    envoy_version: as Consul's own bootstrap tells it; may be empty, since Envoy itself tells the server, and to
-    ask the binary for it takes half as long as its start;
+    envoy_version: as Consul's own bootstrap tells it; may be empty, since Envoy itself tells the server, and
+    to ask the binary for it takes half as long as its start;
     proxy_mark: SO_MARK for all of Envoy's connections, where redirection tells the proxy by it;
     ready_address: where a gateway answers `/ready`.
     """
