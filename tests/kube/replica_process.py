@@ -16,7 +16,7 @@ from lightkube.models.admissionregistration_v1 import MutatingWebhook, ServiceRe
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfiguration
 
-from pellucid.kube.webhook_server import listening
+from pellucid.kube.webhook.server import listening
 from tests.kube.controllers.cluster import Cluster
 
 SERVICE = "webhook-svc"

@@ -11,7 +11,7 @@ from socket import gethostname
 import pytest
 from lightkube.resources.coordination_v1 import Lease
 
-from pellucid.kube.webhook_server import listening
+from pellucid.kube.webhook.server import listening
 from tests.kube.controllers.cluster import Cluster, running_cluster
 from tests.kube.replica_process import LEASE, ReplicaProcess, configure_webhook, replica_process
 

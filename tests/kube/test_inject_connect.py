@@ -13,7 +13,7 @@ import pytest
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import Secret
 
-from pellucid.kube.webhook_server import listening
+from pellucid.kube.webhook.server import listening
 from tests.kube.controllers.cluster import Cluster, running_cluster
 from tests.kube.controllers.gate import gate_to
 from tests.kube.injector.pods import Pod, pod

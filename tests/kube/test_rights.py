@@ -26,7 +26,7 @@ from pellucid.kube.controllers.object_events import REPEATED_AFTER_S, EventRecor
 from pellucid.kube.delete_custom_resources import delete_custom_resources
 from pellucid.kube.leader_election import Candidate, LeaderElection
 from pellucid.kube.server_client import ServerAddress
-from pellucid.kube.webhook_trust import WebhookObjects, WebhookTrust
+from pellucid.kube.webhook.trust import WebhookObjects, WebhookTrust
 from tests.api.serving import ServedAgent
 from tests.charts.chart import Rendered, render
 from tests.kube.controllers.cluster import PATIENCE_S, Cluster, running_cluster

@@ -63,7 +63,7 @@ def replica_settings(invocation: Invocation) -> ReplicaSettings:
     """Which replica this is of what. Raises CommandFailed naming the flag that is missing or wrong."""
     from pellucid.kube.leader_election import Candidate, identity_of
     from pellucid.kube.replica import ReplicaSettings
-    from pellucid.kube.webhook_trust import WebhookObjects
+    from pellucid.kube.webhook.trust import WebhookObjects
 
     flags, environment = invocation.flags, invocation.environment
     require(flags, (flag.name for flag in REPLICA_FLAGS))

@@ -3,8 +3,10 @@
 - `annotations`, `pods`: what people write on pods, decoded and checked; shared by all parts;
 - `injector`: the webhook that puts the sidecar into pods;
 - `controllers`: pods, Services and custom resources, brought into the mesh;
-- `leader_election`: one of several replicas at work;
-- `webhook_server`, `webhook_trust`, `webhook_authority`: HTTPS for webhooks, which the API server trusts;
+- `inject_connect`, `control_config_entries`: the two components that run in the cluster, as processes;
+- `replica`, `leader_election`: a webhook on each of several replicas, a controller on one of them;
+- `delete_custom_resources`: what is done before these are uninstalled;
+- `webhook`: what admission webhooks share, HTTPS that the API server trusts above all;
 - `server_client`: the mesh server's HTTP API, as the components call it.
 
 All of it works against the plain Kubernetes API of any cluster.

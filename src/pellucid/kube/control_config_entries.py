@@ -10,7 +10,7 @@ from lightkube import AsyncClient
 from pellucid.kube.controllers import config_entries
 from pellucid.kube.controllers.config_entries import web_server
 from pellucid.kube.replica import Replica, ReplicaSettings
-from pellucid.kube.webhook_server import listening
+from pellucid.kube.webhook.server import listening
 
 
 class ControlConfigEntriesSettings(msgspec.Struct, frozen=True):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 import structlog
-from lightkube import ApiError, AsyncClient
+from lightkube import ALL_NS, ApiError, AsyncClient
 from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfiguration
 from lightkube.types import PatchType
 
@@ -22,8 +23,6 @@ from pellucid.kube.controllers.informer import key_of
 
 LET_GO_WITHIN_S = 30.0
 LOOK_AGAIN_S = 0.5
-ALL_NAMESPACES = "*"
-NOT_FOUND = 404
 
 log = structlog.get_logger("pellucid.kube.config_entries")
 
@@ -44,6 +43,11 @@ async def delete_custom_resources(
             return 0
         await sleep(LOOK_AGAIN_S)
     await _unless_gone(client.delete(MutatingWebhookConfiguration, webhook_configuration))
+    return await _release(client)
+
+
+async def _release(client: AsyncClient) -> int:
+    """Let every resource go that is left. Returns how many these are."""
     released = 0
     async for kind, item in _resources(client):
         others = [one for one in item["metadata"].get("finalizers") or () if one != FINALIZER]
@@ -60,9 +64,9 @@ async def delete_custom_resources(
 async def _resources(client: AsyncClient) -> AsyncIterator[tuple[CustomKind, Any]]:
     for kind in KINDS:
         try:
-            listed = [item async for item in client.list(kind.resource, namespace=ALL_NAMESPACES)]
+            listed = [item async for item in client.list(kind.resource, namespace=ALL_NS)]
         except ApiError as error:
-            if error.status.code != NOT_FOUND:
+            if error.status.code != HTTPStatus.NOT_FOUND:
                 raise
             continue
         for item in listed:
@@ -73,5 +77,5 @@ async def _unless_gone(request: Awaitable[object]) -> None:
     try:
         await request
     except ApiError as error:
-        if error.status.code != NOT_FOUND:
+        if error.status.code != HTTPStatus.NOT_FOUND:
             raise

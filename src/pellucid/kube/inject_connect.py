@@ -21,7 +21,7 @@ from pellucid.kube.injector.overlooked import tell_overlooked
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.replica import Replica, ReplicaSettings
 from pellucid.kube.server_client import ServerAddress, ServerClient
-from pellucid.kube.webhook_server import listening
+from pellucid.kube.webhook.server import listening
 
 
 class InjectConnectSettings(msgspec.Struct, frozen=True, kw_only=True):

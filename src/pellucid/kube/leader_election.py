@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from socket import gethostname
 from typing import Any
 from uuid import uuid4
@@ -115,7 +116,7 @@ class LeaderElection:
                 return await self._acquired()
         except ApiError as error:
             # A conflict is somebody who was quicker; the next look says who.
-            if error.status.code != 409:
+            if error.status.code != HTTPStatus.CONFLICT:
                 log.warning("the lease cannot be had", reason=str(error))
         except Exception as problem:
             log.warning("the lease cannot be had", reason=str(problem) or type(problem).__name__)
@@ -150,7 +151,7 @@ class LeaderElection:
         try:
             return await self._client.get(Lease, self._candidate.lease, namespace=self._candidate.namespace)
         except ApiError as error:
-            if error.status.code == 404:
+            if error.status.code == HTTPStatus.NOT_FOUND:
                 return None
             raise
 

@@ -19,8 +19,8 @@ from lightkube import AsyncClient
 from starlette.types import ASGIApp
 
 from pellucid.kube.leader_election import Candidate, LeaderElection
-from pellucid.kube.webhook_server import serve, withdrawing
-from pellucid.kube.webhook_trust import WebhookObjects, WebhookTrust
+from pellucid.kube.webhook.server import serve, withdrawing
+from pellucid.kube.webhook.trust import WebhookObjects, WebhookTrust
 
 WITHDRAWN_S = 3.0
 """How long the webhook still answers after it was told to stop: until nobody is sent here any more."""

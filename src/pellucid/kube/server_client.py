@@ -16,6 +16,7 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 << 20
 PAUSES_S = (0.1, 0.5)
 """Pauses before the second and the third attempt."""
-AWAY_STATUSES = frozenset((502, 503, 504))
+AWAY_STATUSES = frozenset(
+    (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+)
 """What something between us and an absent server answers."""
-NOT_FOUND = 404
 _LONGEST_TEXT = 500
 
 
@@ -97,7 +99,7 @@ class ServerClient:
         try:
             return await self.get(path, query)
         except ServerRefused as refusal:
-            if refusal.status == NOT_FOUND:
+            if refusal.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 

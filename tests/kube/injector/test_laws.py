@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pellucid.kube.annotations import InvalidAnnotationError
 from pellucid.kube.injector.decision import wants_sidecar
 from pellucid.kube.injector.mutation import injected
-from pellucid.kube.injector.review import decided, mutated, question_in, review_with
+from pellucid.kube.injector.review import decided, mutated, response_to
 from pellucid.kube.injector.settings import InjectorSettings, LifecycleDefaults, MetricsDefaults
+from pellucid.kube.webhook.review import Question
 from pellucid.localkube.api.patches import json_patch
 from tests.kube.injector.pods import PREFIX, Pod, kuma_init, settings_with
 
@@ -142,11 +143,8 @@ def test_a_second_injection_changes_nothing(pod: Pod, settings: InjectorSettings
 
 @given(pods(), SETTINGS)
 def test_the_patch_makes_the_injected_pod_of_the_authors(pod: Pod, settings: InjectorSettings) -> None:
-    request = {"uid": "u", "namespace": "default", "object": pod}
-    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    question = question_in(json.dumps(review).encode())
-    outcome = decided(question, settings) or mutated(question, {}, settings)
-    response = review_with(question, outcome)["response"]
+    question = Question("admission.k8s.io/v1", "u", "CREATE", "default", pod, {})
+    response = response_to(question, decided(question, settings) or mutated(question, {}, settings))
     if response["allowed"] and "patch" in response:
         patched = json_patch(pod, json.loads(base64.b64decode(response["patch"])))
         assert patched == injected_or_none(pod, settings)

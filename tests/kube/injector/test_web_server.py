@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,9 +105,9 @@ async def test_a_failure_is_told_to_whoever_creates_the_pod(webhook: Webhook) ->
     assert (await webhook.counts())["failed"] == 1.0
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", json.dumps({"apiVersion": "v1"}).encode()])
-async def test_what_is_no_review_is_a_bad_request(webhook: Webhook, body: bytes) -> None:
-    assert (await webhook.client.post("/mutate", content=body)).status_code == 400
+async def test_a_question_about_no_pod_is_a_bad_request_and_not_counted(webhook: Webhook) -> None:
+    assert (await webhook.review({"metadata": {}})).status_code == 400
+    assert sum((await webhook.counts()).values()) == 0
 
 
 async def test_it_says_what_it_waits_for(webhook: Webhook) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 import httpx2
 import msgspec
 import structlog
-from lightkube import AsyncClient
+from lightkube import ALL_NS, AsyncClient
 from lightkube.generic_resource import GenericNamespacedResource
 
 from pellucid.kube.server_client import reason_of
@@ -35,7 +35,6 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 FOLLOWED_S = 300.0
 """After this long everything is listed anew: what was missed for whatever reason is not missed for longer."""
-ALL_NAMESPACES = "*"
 
 log = structlog.get_logger("pellucid.kube.informer")
 
@@ -122,9 +121,7 @@ class Informer(Generic[V]):
 
     async def _list(self) -> str:
         """Take over everything there is. Returns the version of the list."""
-        listed = self._client.list(
-            self._resource, namespace=ALL_NAMESPACES, chunk_size=CHUNK, labels=self._labels
-        )
+        listed = self._client.list(self._resource, namespace=ALL_NS, chunk_size=CHUNK, labels=self._labels)
         found = {key_of(item): item async for item in listed}
         for key, item in found.items():
             self._set(key, self._read(item))
@@ -136,7 +133,7 @@ class Informer(Generic[V]):
 
     async def _watch(self, version: str) -> None:
         watched = self._client.watch(
-            self._resource, namespace=ALL_NAMESPACES, labels=self._labels, resource_version=version
+            self._resource, namespace=ALL_NS, labels=self._labels, resource_version=version
         )
         events = cast(AsyncGenerator[tuple[str, Any], None], watched)
         # A connection that died without a word would otherwise be followed for ever.

@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx2
 import structlog
-from lightkube import AsyncClient, operators
+from lightkube import ALL_NS, AsyncClient, operators
 
 from pellucid.kube.annotations import CONNECT_INJECT, CONNECT_INJECT_STATUS, InvalidAnnotationError
 from pellucid.kube.controllers.endpoints.observed import PodObject
-from pellucid.kube.controllers.informer import ALL_NAMESPACES, CHUNK
+from pellucid.kube.controllers.informer import CHUNK
 from pellucid.kube.controllers.object_events import EventRecorder, Subject
 from pellucid.kube.injector.decision import wants_sidecar
 from pellucid.kube.injector.settings import InjectorSettings
@@ -68,7 +68,7 @@ def is_overlooked(pod: Object, settings: InjectorSettings) -> bool:
 
 async def _look(client: AsyncClient, settings: InjectorSettings, events: EventRecorder) -> None:
     without: dict[str, Any] = {CONNECT_INJECT_STATUS: operators.not_exists()}
-    async for pod in client.list(PodObject, namespace=ALL_NAMESPACES, chunk_size=CHUNK, labels=without):
+    async for pod in client.list(PodObject, namespace=ALL_NS, chunk_size=CHUNK, labels=without):
         if is_overlooked(pod, settings):
             metadata = pod["metadata"]
             subject = Subject("v1", "Pod", metadata["namespace"], metadata["name"], metadata["uid"])

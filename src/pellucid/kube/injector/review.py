@@ -1,4 +1,4 @@
-"""An admission review: the API server's question, and the answer.
+"""What the API server is told about a pod: left alone, refused with a reason, or changed by a patch.
 
 Source: Kubernetes docs, "Dynamic Admission Control - Webhook request and response".
 """
@@ -18,29 +18,10 @@ from pellucid.kube.injector.known_annotations import advice_on_names
 from pellucid.kube.injector.mutation import Injected, injected
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.pods import Object
+from pellucid.kube.webhook.review import NotAReview, Question, refusal
 
-VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 LONGEST_WARNING = 256
 """Characters that the API server is sure to pass on."""
-
-
-class NotAReview(ValueError):
-    """The request is no admission review of a pod."""
-
-
-class Question(msgspec.Struct, frozen=True):
-    """A pod that is being created in a namespace. api_version: in which the answer is wanted."""
-
-    api_version: str
-    uid: str
-    namespace: str
-    pod: Object
-
-    @property
-    def name(self) -> str:
-        """As far as the pod has one yet."""
-        metadata = self.pod["metadata"]
-        return str(metadata.get("name") or metadata.get("generateName") or "")
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -59,60 +40,49 @@ class Refused(msgspec.Struct, frozen=True):
 Outcome = Injected | Skipped | Refused
 
 
-def question_in(body: bytes) -> Question:
-    """Read a review. Raises NotAReview."""
-    try:
-        review = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise NotAReview(f"the body is no JSON object: {error}") from None
-    request, version = review.get("request"), review.get("apiVersion")
-    if version not in VERSIONS or not isinstance(request, Mapping):
-        raise NotAReview(f"an AdmissionReview of {' or '.join(VERSIONS)} is needed")
-    pod = request.get("object")
-    if not isinstance(pod, Mapping) or not all(
-        isinstance(pod.get(part), Mapping) for part in ("metadata", "spec")
-    ):
+def require_pod(question: Question) -> None:
+    """Raises NotAReview for a question about anything else."""
+    if not isinstance(question.item.get("spec"), Mapping):
         raise NotAReview("request.object is no pod")
-    namespace = request.get("namespace") or pod["metadata"].get("namespace") or "default"
-    return Question(version, str(request.get("uid", "")), namespace, pod)
 
 
 def decided(question: Question, settings: InjectorSettings) -> Skipped | Refused | None:
     """What can be said at once; None for a pod that is to get a sidecar."""
     try:
-        if wants_sidecar(question.pod, question.namespace, settings):
+        if wants_sidecar(question.item, question.namespace, settings):
             return None
     except InvalidAnnotationError as error:
         return Refused(str(error))
-    annotations = question.pod["metadata"].get("annotations") or {}
+    annotations = question.item["metadata"].get("annotations") or {}
     warnings = () if annotations.get(CONNECT_INJECT_STATUS) else tuple(advice_on_names(annotations))
-    return Skipped(f"Pod {question.name} does not require injection", warnings)
+    return Skipped(f"Pod {_name_of(question.item)} does not require injection", warnings)
 
 
 def mutated(question: Question, namespace_labels: Mapping[str, str], settings: InjectorSettings) -> Outcome:
     """The pod with its sidecar, or why that cannot be."""
     try:
-        return injected(question.pod, namespace_labels, settings)
+        return injected(question.item, namespace_labels, settings)
     except InvalidAnnotationError as error:
         return Refused(str(error))
 
 
-def review_with(question: Question, outcome: Outcome) -> dict[str, Any]:
-    """The review that answers a question."""
-    response = {"uid": question.uid, **_response(question.pod, outcome)}
-    return {"apiVersion": question.api_version, "kind": "AdmissionReview", "response": response}
-
-
-def _response(pod: Object, outcome: Outcome) -> dict[str, Any]:
+def response_to(question: Question, outcome: Outcome) -> dict[str, Any]:
+    """The response to the API server."""
     match outcome:
         case Skipped(reason, warnings):
             return {"allowed": True, "status": {"message": reason}, **_told(warnings)}
         case Refused(reason):
-            return {"allowed": False, "status": {"code": 400, "reason": "BadRequest", "message": reason}}
+            return refusal(reason)
         case Injected(changed, warnings):
-            patch = json.dumps(patch_between(pod, changed)).encode()
+            patch = json.dumps(patch_between(question.item, changed)).encode()
             encoded = base64.b64encode(patch).decode()
             return {"allowed": True, "patchType": "JSONPatch", "patch": encoded, **_told(warnings)}
+
+
+def _name_of(pod: Object) -> str:
+    """As people know it: the name that the API server gives comes after us."""
+    metadata = pod["metadata"]
+    return str(metadata.get("name") or metadata.get("generateName") or "")
 
 
 def _told(warnings: tuple[str, ...]) -> dict[str, Any]:

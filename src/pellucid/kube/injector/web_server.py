@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from pellucid.kube.injector.counters import ReviewCounters
 from pellucid.kube.injector.datacenters import MeshProblem
 from pellucid.kube.injector.mutation import Injected
-from pellucid.kube.injector.review import (
-    NotAReview,
-    Outcome,
-    Refused,
-    decided,
-    mutated,
-    question_in,
-    review_with,
-)
+from pellucid.kube.injector.review import Outcome, Refused, decided, mutated, require_pod, response_to
 from pellucid.kube.injector.settings import InjectorSettings
-from pellucid.kube.webhook_server import TooLarge, body_of, readiness
+from pellucid.kube.pods import Object
+from pellucid.kube.webhook.pages import readiness, reviews
+from pellucid.kube.webhook.review import Question
 
 NamespaceLabels = Callable[[str], Awaitable[Mapping[str, str]]]
-
-log = structlog.get_logger("pellucid.kube.injector")
 
 
 def application(
@@ -39,25 +27,23 @@ def application(
 ) -> Starlette:
     """settings: as they are now; not_ready: what is still missing, empty when nothing is."""
 
-    async def mutate(request: Request) -> Response:
+    async def respond(question: Question) -> Object:
+        require_pod(question)
         try:
-            question = question_in(await body_of(request))
-            now = settings()
-            outcome: Outcome | None = decided(question, now)
-            if outcome is None:
-                outcome = mutated(question, await namespace_labels(question.namespace), now)
-            if isinstance(outcome, Injected) and (problem := await mesh_problem(question.pod)):
-                outcome = Refused(problem)
-            counters.count(outcome)
-            return JSONResponse(review_with(question, outcome))
-        except NotAReview as error:
-            return PlainTextResponse(f"{error}\n", 400)
-        except TooLarge as error:
-            return PlainTextResponse(f"{error}\n", 413)
-        except Exception as error:
-            # The reason reaches whoever creates the pod, through the API server.
-            log.exception("a pod could not be looked at")
+            outcome = await outcome_of(question)
+        except Exception:
             counters.failed()
-            return PlainTextResponse(f"the injector failed: {error}\n", 500)
+            raise
+        counters.count(outcome)
+        return response_to(question, outcome)
 
-    return Starlette(routes=[Route("/mutate", mutate, methods=["POST"]), readiness(not_ready)])
+    async def outcome_of(question: Question) -> Outcome:
+        now = settings()
+        outcome: Outcome | None = decided(question, now)
+        if outcome is None:
+            outcome = mutated(question, await namespace_labels(question.namespace), now)
+        if isinstance(outcome, Injected) and (problem := await mesh_problem(question.item)):
+            return Refused(problem)
+        return outcome
+
+    return Starlette(routes=[reviews("/mutate", respond, "the injector"), readiness(not_ready)])

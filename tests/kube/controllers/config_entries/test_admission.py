@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.kube.controllers.config_entries.admission import answer, refusal_of
+from pellucid.kube.controllers.config_entries.admission import refusal_of
 from pellucid.kube.controllers.config_entries.kinds import BY_NAME
+from pellucid.kube.webhook.review import CREATE, UPDATE, Question
 
 
 def resource(name: str, namespace: str = "default", **spec: Any) -> dict[str, Any]:
@@ -13,12 +14,15 @@ def resource(name: str, namespace: str = "default", **spec: Any) -> dict[str, An
 
 
 def created(kind: str, item: dict[str, Any], *existing: dict[str, Any]) -> str | None:
-    return refusal_of(BY_NAME[kind], {"operation": "CREATE", "object": item}, existing)
+    return refusal_of(BY_NAME[kind], question(CREATE, item, {}), existing)
 
 
 def updated(kind: str, before: dict[str, Any], after: dict[str, Any]) -> str | None:
-    request = {"operation": "UPDATE", "object": after, "oldObject": before}
-    return refusal_of(BY_NAME[kind], request, [])
+    return refusal_of(BY_NAME[kind], question(UPDATE, after, before), [])
+
+
+def question(operation: str, item: dict[str, Any], before: dict[str, Any]) -> Question:
+    return Question("admission.k8s.io/v1", "u1", operation, "default", item, before)
 
 
 def intentions(name: str, destination: str) -> dict[str, Any]:
@@ -61,10 +65,3 @@ def test_an_update_that_leaves_the_spec_alone_is_allowed_however_the_spec_is_jud
     released = {**invalid, "metadata": {**invalid["metadata"], "finalizers": []}}
     assert created("ServiceSplitter", invalid) is not None
     assert updated("ServiceSplitter", invalid, released) is None
-
-
-def test_an_answer_belongs_to_its_question() -> None:
-    review = {"apiVersion": "admission.k8s.io/v1", "request": {"uid": "u1"}}
-    assert answer(review, None)["response"] == {"uid": "u1", "allowed": True}
-    refused = answer(review, "no")["response"]
-    assert (refused["allowed"], refused["status"]["message"]) == (False, "no")

@@ -8,6 +8,7 @@ import pytest
 
 from pellucid.kube.controllers.config_entries.admission import refusal_of
 from pellucid.kube.controllers.config_entries.kinds import BY_NAME, KINDS
+from pellucid.kube.webhook.review import UPDATE, Question
 
 
 def refusal(kind: str, spec: dict[str, Any], *, name: str = "web") -> str | None:
@@ -15,7 +16,8 @@ def refusal(kind: str, spec: dict[str, Any], *, name: str = "web") -> str | None
     name = BY_NAME[kind].only_name or name
     item = {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
     before = {**item, "spec": {**spec, "changed": True}}
-    return refusal_of(BY_NAME[kind], {"operation": "UPDATE", "object": item, "oldObject": before}, [])
+    asked = Question("admission.k8s.io/v1", "u1", UPDATE, "default", item, before)
+    return refusal_of(BY_NAME[kind], asked, [])
 
 
 def faults(kind: str, spec: dict[str, Any]) -> str:

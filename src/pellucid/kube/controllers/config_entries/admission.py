@@ -1,42 +1,29 @@
 """Whether the API server may store a custom resource: the webhook's pure core.
 
-Source: Consul on Kubernetes 0.26, api/common/configentry_webhook.go and the webhooks of each kind;
-Kubernetes docs, "Dynamic Admission Control - Webhook request and response".
+Source: Consul on Kubernetes 0.26, api/common/configentry_webhook.go and the webhooks of each kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from pellucid.kube.controllers.config_entries.conversion import written_entry
 from pellucid.kube.controllers.config_entries.kinds import CustomKind
 from pellucid.kube.controllers.config_entries.validation import faults_of, invalid
+from pellucid.kube.pods import Object
+from pellucid.kube.webhook.review import CREATE, UPDATE, Question
 from pellucid.model.config_entries import ServiceIntentions
 from pellucid.model.decoding import DecodeError
 from pellucid.model.go_text import quote
 
-CREATE, UPDATE = "CREATE", "UPDATE"
 
-Object = Mapping[str, Any]
-
-
-def answer(review: Object, refusal: str | None) -> dict[str, Any]:
-    """The review with its response; a refusal of None allows."""
-    response: dict[str, Any] = {"uid": review["request"].get("uid", ""), "allowed": refusal is None}
-    if refusal is not None:
-        response["status"] = {"code": 400, "reason": "BadRequest", "message": refusal}
-    return {"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response}
-
-
-def refusal_of(kind: CustomKind, request: Object, existing: Iterable[Object]) -> str | None:
-    """Why a request is refused, None if it is not. existing: all resources of the kind that there are."""
-    item: Object = request["object"]
+def refusal_of(kind: CustomKind, question: Question, existing: Iterable[Object]) -> str | None:
+    """Why a resource is refused, None if it is not. existing: all resources of the kind that there are."""
+    item, before = question.item, question.before
     refusal = None
-    if request.get("operation") == CREATE:
+    if question.operation == CREATE:
         refusal = _refused_creation(kind, item, existing)
-    elif request.get("operation") == UPDATE:
-        before: Object = request["oldObject"]
+    elif question.operation == UPDATE:
         if item.get("spec") == before.get("spec"):
             return None  # A finalizer, say: it must come and go however the spec is judged.
         refusal = _refused_update(kind, item, before)

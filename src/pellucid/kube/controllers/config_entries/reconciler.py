@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -37,7 +38,6 @@ from pellucid.model.decoding import DecodeError
 
 BY_ENTRY = "entry"
 READING = "getting config entry from consul"
-_GONE = 404
 
 log = structlog.get_logger("pellucid.kube.config_entries")
 
@@ -128,7 +128,7 @@ class Reconciler:
         try:
             await self._set_finalizers(resource, others)
         except ApiError as error:
-            if error.status.code != _GONE:
+            if error.status.code != HTTPStatus.NOT_FOUND:
                 raise
 
     def _older_rival(self, resource: Resource) -> Resource | None:

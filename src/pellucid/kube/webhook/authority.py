@@ -1,4 +1,4 @@
-"""The webhook's certificates: an authority that all injectors share, and short-lived certificates of it.
+"""A webhook's certificates: an authority that all replicas share, and short-lived certificates of it.
 
 Pure: time comes in, PEM goes out.
 """
@@ -19,8 +19,6 @@ AUTHORITY_RENEWED_BEFORE_END = timedelta(days=60)
 CERTIFICATE_LIFE = timedelta(hours=24)
 _BACKDATED = timedelta(minutes=5)
 """For clocks that are a little behind."""
-
-
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----\n"
 
 
@@ -62,7 +60,7 @@ class Authority(msgspec.Struct, frozen=True):
 def new_authority(now: datetime) -> Pair:
     """A self-signed authority."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "connect-injector webhook authority")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "webhook authority")])
     certificate = (
         _builder(name, name, key.public_key(), now, AUTHORITY_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

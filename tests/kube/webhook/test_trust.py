@@ -20,13 +20,13 @@ from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfigur
 from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
-from pellucid.kube.webhook_authority import (
+from pellucid.kube.webhook.authority import (
     AUTHORITY_LIFE,
     AUTHORITY_RENEWED_BEFORE_END,
     CERTIFICATE_LIFE,
     new_authority,
 )
-from pellucid.kube.webhook_trust import LOOK_AGAIN_S, RETRY_S, WebhookObjects, WebhookTrust
+from pellucid.kube.webhook.trust import LOOK_AGAIN_S, RETRY_S, WebhookObjects, WebhookTrust
 from tests.kube.controllers.cluster import Cluster, running_cluster
 from tests.kube.controllers.gate import gate_to
 

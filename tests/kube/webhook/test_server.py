@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pellucid.kube.webhook_server import MAX_BODY_BYTES, TooLarge, body_of, listening, serve, withdrawing
+from pellucid.kube.webhook.server import listening, serve, withdrawing
 from tests.self_signed import self_signed
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -25,10 +25,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 async def measured(request: Request) -> Response:
     """How long the body is."""
-    try:
-        return PlainTextResponse(str(len(await body_of(request))))
-    except TooLarge as error:
-        return PlainTextResponse(str(error), 413)
+    return PlainTextResponse(str(len(await request.body())))
 
 
 class Serving:
@@ -55,14 +52,6 @@ async def serving(handler: Handler, directory: Path) -> AsyncIterator[Serving]:
         yield found
     found.stop.set()
     await running
-
-
-async def test_bodies_of_a_reviews_length_are_read_and_longer_ones_refused(tmp_path: Path) -> None:
-    async with serving(measured, tmp_path) as served:
-        longest = await served.client.post("/", content=b"x" * MAX_BODY_BYTES)
-        assert (longest.status_code, longest.text) == (200, str(MAX_BODY_BYTES))
-        longer = await served.client.post("/", content=b"x" * (MAX_BODY_BYTES + 1))
-        assert longer.status_code == 413
 
 
 async def test_a_request_that_has_begun_is_answered_after_the_stop(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What webhooks share: HTTPS with a certificate that changes, bodies of a limited length."""
+"""A webhook is served: HTTPS with a certificate that changes, to the last request."""
 
 from __future__ import annotations
 
@@ -10,41 +10,12 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY_BYTES = 3 << 20
-"""What the API server takes as an object, and then some."""
 MOST_CONNECTIONS = 512
 STOP_SECONDS = 10
 KEPT_OPEN_SECONDS = 120
 """How long a connection may be idle: the API server keeps its own, and a close could meet a question."""
-
-
-class TooLarge(Exception):
-    """The body is longer than any object can be."""
-
-
-async def body_of(request: Request) -> bytes:
-    """The whole body. Raises TooLarge."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLarge(f"a review may have {MAX_BODY_BYTES} bytes")
-    return bytes(body)
-
-
-def readiness(not_ready: Callable[[], str]) -> Route:
-    """`/health/ready` for the kubelet. not_ready: what is still missing, empty when nothing is."""
-
-    async def ready(_: Request) -> Response:
-        missing = not_ready()
-        return PlainTextResponse(f"waiting for {missing}\n", 503) if missing else PlainTextResponse("ready\n")
-
-    return Route("/health/ready", ready, methods=["GET"])
 
 
 def withdrawing(app: ASGIApp, is_leaving: Callable[[], bool]) -> ASGIApp:

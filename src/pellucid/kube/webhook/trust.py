@@ -1,9 +1,9 @@
 """Keeps the API server's trust in the webhook.
 
-One authority for all injectors, in their Secret; its certificate in the webhook configuration, whoever edits
+One authority for all replicas, in their Secret; its certificate in the webhook configuration, whoever edits
 that; and a fresh certificate of our own. When the authority changes, the API server is told of the new one
 beside the old one first, and certificates of the new one are shown a little later: at no moment does an
-injector show what the API server does not trust yet, or no more.
+replica show what the API server does not trust yet, or no more.
 
 Source: Kubernetes docs, "Dynamic Admission Control - Contacting the webhook" (caBundle).
 """
@@ -15,6 +15,7 @@ import base64
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import msgspec
 import structlog
@@ -25,7 +26,7 @@ from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
 from pellucid.foundation.tls import show_certificate
-from pellucid.kube.webhook_authority import (
+from pellucid.kube.webhook.authority import (
     CERTIFICATE_LIFE,
     Authority,
     is_usable,
@@ -37,7 +38,6 @@ from pellucid.kube.webhook_authority import (
 LOOK_AGAIN_S = 5.0
 RETRY_S = 1.0
 _CERTIFICATES, _KEY = "ca.crt", "ca.key"
-_NOT_FOUND, _CONFLICT = 404, 409
 
 log = structlog.get_logger("pellucid.kube.webhook")
 
@@ -123,7 +123,7 @@ class WebhookTrust:
         try:
             secret = await self._client.get(Secret, self._objects.secret, namespace=self._objects.namespace)
         except ApiError as error:
-            if error.status.code != _NOT_FOUND:
+            if error.status.code != HTTPStatus.NOT_FOUND:
                 raise
             return await self._created()
         found = _authority_in(secret)
@@ -136,7 +136,7 @@ class WebhookTrust:
         return successor
 
     async def _created(self) -> Authority:
-        """Ours, if there was one before the Secret was deleted. Another injector may be quicker."""
+        """Ours, if there was one before the Secret was deleted. Another replica may be quicker."""
         kept = self._shown[0] if self._shown else None
         usable = kept if kept and is_usable(kept, self._now()) else Authority.of(new_authority(self._now()))
         name, namespace = self._objects.secret, self._objects.namespace
@@ -146,7 +146,7 @@ class WebhookTrust:
         try:
             await self._client.create(secret)
         except ApiError as error:
-            if error.status.code != _CONFLICT:
+            if error.status.code != HTTPStatus.CONFLICT:
                 raise
             return _authority_in(await self._client.get(Secret, name, namespace=namespace))
         return usable
