@@ -71,6 +71,18 @@ class Cluster:
         assert place.port is not None
         return place.hostname, place.port, context
 
+    def install_mesh(self, program: Sequence[str]) -> None:
+        """With its injector, and wait for it. program: the command that takes `helm`."""
+        wanted = ("--wait", "--set", "connectInject.enabled=true")
+        self.run(*program, "helm", "install", *wanted, "consul", "hashicorp/consul")
+
+    def server_process(self) -> int:
+        """The process that is the API server, the controllers and the kubelet. Raises BenchError."""
+        for pid in _processes_of(str(self.directory)):
+            if Path(f"/proc/{pid}/exe").resolve().name.startswith("python"):
+                return pid
+        raise BenchError("the cluster has no process of its own")
+
     def resident_bytes(self) -> int:
         """What the cluster's own processes hold in memory, without its pods: shared pages counted once."""
         return sum(proportional_bytes(pid) for pid in _processes_of(str(self.directory)))

@@ -47,7 +47,9 @@ def table(run: Run) -> str:
 def _machine(run: Run) -> str:
     machine = run.machine
     packages = ", ".join(f"{name} {found}" for name, found in machine.packages.items())
-    before, after = (" ".join(map(str, loads)) for loads in (machine.load_average, run.load_average_after))
+    before, after = (
+        " ".join(f"{each:.1f}" for each in loads) for loads in (machine.load_average, run.load_average_after)
+    )
     return (
         f"{machine.date}  {machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, "
         f"Linux {machine.kernel}\nPython {machine.python}, {packages}\n"

@@ -13,6 +13,7 @@ from bench.scenarios import (
     fan_out,
     first_configuration,
     http_reads,
+    injected_pods,
     intention_effect,
     kubernetes,
     local_cluster,
@@ -32,4 +33,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     "effect": intention_effect.measure,
     "cluster": local_cluster.measure,
     "kubernetes": kubernetes.measure,
+    "injected-pods": injected_pods.measure,
 }

@@ -1,41 +1,35 @@
-"""The mesh on the local cluster: what a sidecar costs a pod, and what many pods cost the control plane."""
+"""The mesh on the local cluster: what a sidecar costs a pod, and how soon an intention is felt in one."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from bench.cluster import NAME as CLUSTER
 from bench.cluster import Cluster, proportional_bytes, running
 from bench.figures import Figure
 from bench.plan import Plan
+from bench.pod_processes import ENVOY, SIDECAR, only
 from bench.programs import program
-from bench.server import BenchError
 
 NAME = "kubernetes"
 STARTS = 5
 QUICK_STARTS = 2
-PODS = 200
-QUICK_PODS = 20
 EFFECTS = 5
 _INJECTED = "consul.hashicorp.com/connect-inject=true"
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Install, start pods, deny and allow, start many pods."""
+    """Install, start pods one by one, deny and allow."""
     if plan.peer:
         return
     plan.say(NAME)
     with running(plan.program) as cluster:
         began = time.monotonic()
-        install = ("helm", "install", "--wait", "--set", "connectInject.enabled=true")
-        cluster.run(*plan.program, *install, "consul", "hashicorp/consul")
+        cluster.install_mesh(plan.program)
         yield Figure(NAME, "", "helm install --wait", time.monotonic() - began, "s")
         yield from _starts(cluster, QUICK_STARTS if plan.quick else STARTS)
         yield from _effects(cluster, plan)
-        yield from _many(cluster, QUICK_PODS if plan.quick else PODS)
 
 
 def _starts(cluster: Cluster, count: int) -> Iterator[Figure]:
@@ -57,27 +51,8 @@ def _starts(cluster: Cluster, count: int) -> Iterator[Figure]:
 
 
 def _sidecar_memory() -> Iterator[Figure]:
-    for what, mark in (("Envoy", b"envoy\0"), ("sidecar process", b"\0k8s\0sidecar\0")):
-        found = [proportional_bytes(pid) for pid in _pids(mark)]
-        if found:
-            yield Figure(NAME, "one pod", f"memory of its {what}", max(found) / 2**20, "MiB")
-
-
-def _pids(mark: bytes) -> Iterator[int]:
-    """Processes of the cluster's pods with something on their command line."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                ours = f"{CLUSTER}-control-plane" in (entry / "cgroup").read_text()
-            except OSError:
-                continue
-            if (
-                ours
-                and mark in command
-                and (mark != b"envoy\0" or command.split(b"\0")[0].endswith(b"/envoy"))
-            ):
-                yield int(entry.name)
+    for what, mark in (("Envoy", ENVOY), ("sidecar process", SIDECAR)):
+        yield Figure(NAME, "one pod", f"memory of its {what}", proportional_bytes(only(mark)) / 2**20, "MiB")
 
 
 def _effects(cluster: Cluster, plan: Plan) -> Iterator[Figure]:
@@ -109,33 +84,6 @@ def _effects(cluster: Cluster, plan: Plan) -> Iterator[Figure]:
             median = statistics.median(samples)
             what = f"{action}: command to its effect at the client's socket, median"
             yield Figure(NAME, "", what, median, "ms", samples=tuple(samples))
-
-
-def _many(cluster: Cluster, count: int) -> Iterator[Figure]:
-    """Pods that do nothing, each with its sidecar; what the server and the injector need for them."""
-    server = _process(b"\0agent\0-server\0")
-    injector = _process(b"\0inject-connect\0")
-    before = {pid: _cpu_seconds(pid) for pid in (server, injector)}
-    began = time.monotonic()
-    cluster.kubectl("apply", "-f", "-", text=_MANY.format(count=count))
-    cluster.kubectl("rollout", "status", "deployment/many", "--timeout=600s")
-    conditions = f"{count} injected pods"
-    yield Figure(NAME, conditions, "apply to the last one Ready", time.monotonic() - began, "s")
-    for name, pid in (("server", server), ("injector", injector)):
-        yield Figure(NAME, conditions, f"{name}: CPU", _cpu_seconds(pid) - before[pid], "s")
-        yield Figure(NAME, conditions, f"{name}: memory", proportional_bytes(pid) / 2**20, "MiB")
-
-
-def _process(mark: bytes) -> int:
-    found = list(_pids(mark))
-    if not found:
-        raise BenchError(f"no process with {mark!r} on its command line")
-    return found[0]
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 _CALLS = """
@@ -173,19 +121,4 @@ metadata:
   annotations: {consul.hashicorp.com/connect-inject: "true"}
 spec:
   containers: [{name: caller, image: "python:3", command: [sleep, infinity]}]
-"""
-_MANY = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: many}}
-spec:
-  replicas: {count}
-  selector: {{matchLabels: {{app: many}}}}
-  template:
-    metadata:
-      labels: {{app: many}}
-      annotations: {{consul.hashicorp.com/connect-inject: "true"}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers: [{{name: pause, image: "registry.k8s.io/pause:3.9"}}]
 """
