@@ -18,7 +18,8 @@ demo-more: set-up ## what the walkthrough leaves out: names, protocols, ways to 
 	@$(BIN)/pellucid demo -more $(DEMO_ARGS)
 
 test: set-up lint ## all checks and tests
-	@./set-up redis-server postgresql
+	@./set-up redis-server postgresql etcd-server
+	@tests/kube/real_kubernetes/build kube-apiserver kube-controller-manager
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: set-up ## style and types
