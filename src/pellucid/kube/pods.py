@@ -18,8 +18,6 @@ SIDECAR_CONTAINERS = frozenset((SIDECAR_CONTAINER, "consul-sidecar"))
 """Containers that are the mesh's, and none of the application's."""
 DATA_DIRECTORY = "/consul/connect-inject"
 """Where the mesh's containers of a pod keep their files, which last as long as the pod."""
-PROBE_PORTS = range(20300, 20600)
-"""Where the sidecar lets the kubelet's probes through."""
 KUMA_INIT_IMAGE = "kuma-init"
 
 _IN_PLACE_OF_TAG = ("@", ":")

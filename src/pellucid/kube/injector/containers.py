@@ -17,8 +17,6 @@ from pellucid.kube.injector.quantities import checked_quantity
 from pellucid.kube.injector.redirection import Redirection
 from pellucid.kube.injector.settings import (
     DATA_VOLUME,
-    INBOUND_PORT,
-    STATUS_PORT,
     TOKEN_DIRECTORY,
     TOKEN_VOLUME,
     InjectorSettings,
@@ -27,6 +25,7 @@ from pellucid.kube.injector.user_volumes import user_mounts
 from pellucid.kube.injector.wishes import Wishes
 from pellucid.kube.pods import DATA_DIRECTORY, INIT_CONTAINER, SIDECAR_CONTAINER
 from pellucid.kube.probe_targets import ProbeTarget
+from pellucid.kube.sidecar_ports import INBOUND_PORT, STATUS_PORT
 
 Container = dict[str, Any]
 

@@ -23,13 +23,14 @@ from pellucid.kube.annotations import (
     resolve_port,
 )
 from pellucid.kube.injector.settings import MetricsDefaults
+from pellucid.kube.sidecar_ports import SCRAPE_PORT
 
 
 class PodMetrics(msgspec.Struct, frozen=True):
     """enabled: Envoy's counters are scraped; merged_port: 0 unless the application's are put beside them."""
 
     enabled: bool = False
-    scrape_port: int = 20200
+    scrape_port: int = SCRAPE_PORT
     scrape_path: str = "/metrics"
     merged_port: int = 0
     application_port: int = 0

@@ -30,10 +30,11 @@ from pellucid.kube.injector.application import Application, application_of
 from pellucid.kube.injector.containers import Container, init_container, sidecar, volumes
 from pellucid.kube.injector.original import original_pod
 from pellucid.kube.injector.redirection import exclusion_flags
-from pellucid.kube.injector.settings import STATUS_PORT, InjectorSettings
+from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.injector.user_volumes import user_volumes
 from pellucid.kube.injector.wishes import Wishes, wishes_of
 from pellucid.kube.pods import Object, redirecting_init_container
+from pellucid.kube.sidecar_ports import STATUS_PORT
 
 Pod = dict[str, Any]
 

@@ -22,9 +22,10 @@ from pellucid.kube.annotations import (
     parse_boolean,
     resolve_port,
 )
-from pellucid.kube.injector.settings import STATUS_PORT, InjectorSettings
-from pellucid.kube.pods import PROBE_PORTS, Object, named_ports
+from pellucid.kube.injector.settings import InjectorSettings
+from pellucid.kube.pods import Object, named_ports
 from pellucid.kube.probe_targets import ProbeTarget
+from pellucid.kube.sidecar_ports import PROBE_PORTS, STATUS_PORT
 
 MOST_CONTAINERS = 100
 FIRST_PORTS = dict(

@@ -21,8 +21,9 @@ from pellucid.kube.annotations import (
     parse_each,
     parse_port_number,
 )
-from pellucid.kube.injector.settings import INBOUND_PORT, PROXY_ID, InjectorSettings
+from pellucid.kube.injector.settings import PROXY_ID, InjectorSettings
 from pellucid.kube.pods import Object, redirecting_init_container
+from pellucid.kube.sidecar_ports import INBOUND_PORT
 
 EXCLUSIONS = (EXCLUDE_INBOUND_PORTS, EXCLUDE_OUTBOUND_PORTS, EXCLUDE_OUTBOUND_CIDRS, EXCLUDE_UIDS)
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pellucid.kube.sidecar_ports import MERGED_METRICS_PORT, SCRAPE_PORT
+
 PROXY_ID = 5995
 """The user and group of sidecars, whose traffic is not redirected. Source: consul-k8s 0.26."""
-INBOUND_PORT = 20000
-OUTBOUND_PORT = 15001
-STATUS_PORT = 21000
-ENVOY_ADMIN_PORT = 19000
 DATA_VOLUME = "consul-connect-inject-data"
 TOKEN_VOLUME = "consul-connect-inject-token"  # noqa: S105 - a volume's name
 TOKEN_DIRECTORY = "/var/run/secrets/pellucid"  # noqa: S105 - a path
@@ -22,8 +20,8 @@ class MetricsDefaults(msgspec.Struct, frozen=True):
 
     enabled: bool = False
     merging: bool = False
-    merged_port: int = 20100
-    scrape_port: int = 20200
+    merged_port: int = MERGED_METRICS_PORT
+    scrape_port: int = SCRAPE_PORT
     scrape_path: str = "/metrics"
 
 

@@ -25,13 +25,10 @@ from pellucid.kube.injector.metrics import PodMetrics, metrics_of
 from pellucid.kube.injector.probes import overwrites_probes
 from pellucid.kube.injector.redirection import Redirection, Redirector, redirection_of
 from pellucid.kube.injector.settings import (
-    ENVOY_ADMIN_PORT,
-    INBOUND_PORT,
-    OUTBOUND_PORT,
-    STATUS_PORT,
     InjectorSettings,
 )
 from pellucid.kube.pods import Object, containers_of, named_ports, ports_of
+from pellucid.kube.sidecar_ports import ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, STATUS_PORT
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
@@ -136,7 +133,7 @@ def _check_service(annotations: Mapping[str, str], ports: Mapping[str, int]) -> 
 def _own_ports(wishes: Wishes) -> Iterator[OwnPort]:
     yield INBOUND_PORT, "connections from the mesh"
     yield STATUS_PORT, "its probes"
-    yield ENVOY_ADMIN_PORT, "Envoy's administration"
+    yield ADMIN_PORT, "Envoy's administration"
     if wishes.redirection.by is not Redirector.NOBODY:
         yield OUTBOUND_PORT, "redirected connections"
     if wishes.metrics.enabled:

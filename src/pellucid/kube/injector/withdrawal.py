@@ -13,9 +13,9 @@ from typing import Any
 
 from pellucid.kube.injector.lifecycle import Lifecycle
 from pellucid.kube.injector.redirection import Redirection, Redirector
-from pellucid.kube.injector.settings import STATUS_PORT
 from pellucid.kube.pods import Object
 from pellucid.kube.probe_targets import WITHDRAWN_PATH
+from pellucid.kube.sidecar_ports import STATUS_PORT
 
 PRE_STOP = "preStop"
 

@@ -21,7 +21,6 @@ from pellucid.kube.annotations import (
     TRANSPARENT_PROXY_STATUS,
 )
 from pellucid.kube.pods import (
-    PROBE_PORTS,
     Object,
     containers_of,
     named_ports,
@@ -29,6 +28,7 @@ from pellucid.kube.pods import (
     ports_of,
     redirecting_init_container,
 )
+from pellucid.kube.sidecar_ports import PROBE_PORTS
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 SLICE_MANAGER_LABEL = "endpointslice.kubernetes.io/managed-by"

@@ -45,6 +45,7 @@ from pellucid.kube.controllers.endpoints.catalog import (
 from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod
 from pellucid.kube.controllers.endpoints.settings import ControllerSettings
 from pellucid.kube.controllers.endpoints.virtual_addresses import virtual_addresses
+from pellucid.kube.sidecar_ports import INBOUND_PORT
 from pellucid.model.checks import CheckStatus
 from pellucid.model.pods import POD_NAME, POD_NAMESPACE, POD_UID
 from pellucid.model.services import (
@@ -56,7 +57,6 @@ from pellucid.model.services import (
     Upstream,
 )
 
-SIDECAR_PORT = 20000
 SIDECAR_SUFFIX = "-sidecar-proxy"
 TRANSPARENT = "transparent"
 PASSING_OUTPUT = "Kubernetes health checks passing"
@@ -170,7 +170,7 @@ def _sidecar(pod: Pod, service: Service, settings: ControllerSettings) -> Servic
         id=service.id + SIDECAR_SUFFIX,
         name=service.name + SIDECAR_SUFFIX,
         kind=ServiceKind.CONNECT_PROXY,
-        port=SIDECAR_PORT,
+        port=INBOUND_PORT,
         proxy=Proxy(
             destination_service_name=service.name,
             destination_service_id=service.id,

@@ -6,6 +6,7 @@ import msgspec
 
 from pellucid.kube.cluster_version import Release
 from pellucid.kube.server_client import ServerAddress
+from pellucid.kube.sidecar_ports import SCRAPE_PORT
 
 SLICES_SINCE: Release = (1, 21)
 """The first Kubernetes release with EndpointSlices that are more than a beta."""
@@ -18,6 +19,6 @@ class ControllerSettings(msgspec.Struct, frozen=True):
     kubernetes: Release = SLICES_SINCE
     """The cluster's, which decides how EndpointSlices are asked for."""
     metrics_enabled: bool = False
-    prometheus_scrape_port: int = 20200
+    prometheus_scrape_port: int = SCRAPE_PORT
     full_comparison_s: float = 300.0
     """Seconds between comparisons of the whole catalog with all pods."""

@@ -18,13 +18,12 @@ from ipaddress import ip_address
 
 from pellucid.kube.annotations import EXCLUDE_INBOUND_PORTS, PROMETHEUS_SCRAPE_PORT, parse_integer, parse_list
 from pellucid.kube.controllers.endpoints.observed import ClusterService, Pod, ServicePort
+from pellucid.kube.sidecar_ports import RESERVED_PORTS
 from pellucid.model.services import ServiceAddress
 
 VIRTUAL = "virtual"
 ANY_PORT = 0
 """Of a virtual address: whatever the port, it leads to the mesh service."""
-SIDECAR_PORTS = range(20_000, 21_001)
-"""The sidecar's own, of which redirection takes one and leaves the others alone."""
 
 
 def virtual_addresses(
@@ -58,7 +57,7 @@ def _others(service: ClusterService, pod: Pod, own: Collection[int]) -> Iterator
     kept_out = _kept_out(pod)
     for port in service.ports if pod.is_redirected else ():
         target = _target_of(port, pod)
-        if target and port.number not in own and target not in SIDECAR_PORTS and target not in kept_out:
+        if target and port.number not in own and target not in RESERVED_PORTS and target not in kept_out:
             yield port.number, target
 
 
