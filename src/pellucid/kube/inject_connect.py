@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
 
-import httpx2
 import msgspec
 from lightkube import AsyncClient
-from lightkube.resources.core_v1 import Namespace
 
 from pellucid.kube.cluster_version import Release
 from pellucid.kube.controllers import endpoints
 from pellucid.kube.injector import web_server
 from pellucid.kube.injector.counters import ReviewCounters, metrics_application
 from pellucid.kube.injector.datacenters import mesh_problem
+from pellucid.kube.injector.namespace_labels import namespace_labels
 from pellucid.kube.injector.overlooked import tell_overlooked
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.replica import Replica, ReplicaSettings
@@ -49,7 +47,7 @@ async def inject_connect(settings: InjectConnectSettings) -> None:
         replica = Replica(client, settings.replica)
         app = web_server.application(
             lambda: _with_authority(settings),
-            _namespace_labels(client),
+            namespace_labels(client),
             mesh_problem(server),
             replica.not_ready,
             counters,
@@ -73,20 +71,3 @@ async def _lead(client: AsyncClient, settings: InjectConnectSettings) -> None:
 def _with_authority(settings: InjectConnectSettings) -> InjectorSettings:
     """The authority is read for each pod: the file follows its config map."""
     return msgspec.structs.replace(settings.injector, server_authority=settings.authority_file.read_text())
-
-
-def _namespace_labels(client: AsyncClient) -> web_server.NamespaceLabels:
-    """As they are now; as they were last while the API server cannot say."""
-    last: dict[str, Mapping[str, str]] = {}
-
-    async def labels(name: str) -> Mapping[str, str]:
-        try:
-            namespace = await client.get(Namespace, name)
-        except (httpx2.TransportError, OSError):
-            if name not in last:
-                raise
-        else:
-            last[name] = (namespace.metadata.labels if namespace.metadata else None) or {}
-        return last[name]
-
-    return labels

@@ -23,6 +23,8 @@ from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
 
+from pellucid.kube.server_client import reason_of
+
 DURATION_S = 15.0
 RENEW_WITHIN_S = 10.0
 RETRY_S = 2.0
@@ -118,8 +120,10 @@ class LeaderElection:
             # A conflict is somebody who was quicker; the next look says who.
             if error.status.code != HTTPStatus.CONFLICT:
                 log.warning("the lease cannot be had", reason=str(error))
+        except TimeoutError:
+            log.warning("the lease cannot be had", reason=f"no answer within {ANSWER_WITHIN_S:g} s")
         except Exception as problem:
-            log.warning("the lease cannot be had", reason=str(problem) or type(problem).__name__)
+            log.warning("the lease cannot be had", reason=reason_of(problem))
         return None
 
     async def _acquired(self) -> bool:

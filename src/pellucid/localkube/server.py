@@ -36,7 +36,7 @@ from pellucid.localkube.cluster.definition import (
     images_file,
     load_definition,
 )
-from pellucid.localkube.cluster.first_objects import create_first_objects
+from pellucid.localkube.cluster.first_objects import create_first_objects, kubernetes_service
 from pellucid.localkube.cluster.readiness import nodes_ready
 from pellucid.localkube.cluster.server_process import READY
 from pellucid.localkube.controllers.running import run_controllers
@@ -131,7 +131,8 @@ async def serve(handed: Handed) -> None:
         def lasting_token(namespace: str, account: str, uid: str) -> str:
             return tokens.issue(namespace, account, uid, seconds=None)
 
-        _run(undo, stop, run_controllers(resources, authority, volumes, lasting_token))
+        of_api = kubernetes_service(plan)
+        _run(undo, stop, run_controllers(resources, authority, volumes, lasting_token, of_api))
         _run(undo, stop, proxy.run())
         dns = DnsServer(resources, str(plan.dns), outside=world.names, upstream=world.upstream)
         _run(undo, stop, dns.run())

@@ -1,4 +1,4 @@
-"""A way to a server that can be shut: a relay of bytes between clients and the server behind it."""
+"""A way to a server that can be shut, or fall silent: a relay of bytes between clients and the server."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ class Gate:
         self._behind = behind
         self._server: asyncio.Server | None = None
         self._streams: set[asyncio.StreamWriter] = set()
+        self._relays = asyncio.Event()
+        self._relays.set()
         self.port = 0
 
     async def open(self) -> None:
@@ -27,6 +29,14 @@ class Gate:
         for writer in tuple(self._streams):
             writer.transport.abort()
 
+    def fall_silent(self) -> None:
+        """Keep connections, and take new ones, but hold what is said on them: as behind a broken link."""
+        self._relays.clear()
+
+    def speak(self) -> None:
+        """Pass on what was held."""
+        self._relays.set()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._behind)
         self._streams |= {writer, inner_writer}
@@ -36,6 +46,7 @@ class Gate:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while piece := await reader.read(65_536):
+                await self._relays.wait()
                 writer.write(piece)
                 await writer.drain()
         writer.close()

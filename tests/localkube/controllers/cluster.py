@@ -11,9 +11,11 @@ from typing import Any
 from pellucid.localkube.api.bootstrap import bootstrap
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.store import Resources
+from pellucid.localkube.cluster.first_objects import kubernetes_service
 from pellucid.localkube.controllers.reading import is_deleting, name_of, namespace_of, spec_of, status_of
 from pellucid.localkube.controllers.running import run_controllers
 from pellucid.localkube.controllers.volumes import standard_storage_class
+from pellucid.localkube.network.addresses import AddressPlan
 from pellucid.localkube.types.kinds import (
     NODES,
     PODS,
@@ -26,6 +28,7 @@ from pellucid.state.log import Log
 Object = dict[str, Any]
 AUTHORITY = "-----BEGIN CERTIFICATE-----"
 VOLUMES = Path("/var/lib/volumes")
+OF_THE_API = kubernetes_service(AddressPlan())
 BROKEN_IMAGE = "broken"
 """Pods with this image never become ready."""
 FINISHING_IMAGE = "finishing"
@@ -77,7 +80,7 @@ async def cluster(nodes: int = 1, kind: type[Resources] = Resources) -> AsyncIte
     for number in range(nodes):
         await resources.create(NODES, "", node(f"node-{number}"))
     tasks = [
-        asyncio.create_task(run_controllers(resources, AUTHORITY, VOLUMES, token_for)),
+        asyncio.create_task(run_controllers(resources, AUTHORITY, VOLUMES, token_for, OF_THE_API)),
         asyncio.create_task(act_as_nodes(resources)),
     ]
     try:

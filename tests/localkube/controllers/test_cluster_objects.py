@@ -19,7 +19,14 @@ from pellucid.localkube.types.kinds import (
     SERVICE_ACCOUNTS,
     SERVICES,
 )
-from tests.localkube.controllers.cluster import AUTHORITY, BROKEN_IMAGE, Object, cluster, pod_template
+from tests.localkube.controllers.cluster import (
+    AUTHORITY,
+    BROKEN_IMAGE,
+    OF_THE_API,
+    Object,
+    cluster,
+    pod_template,
+)
 
 
 def pod(name: str, image: str = "app:1", **spec: Any) -> Object:
@@ -246,3 +253,15 @@ async def test_each_load_balancer_gets_an_address_of_its_own_and_gives_it_back()
         assert sorted(addresses(found)) == ["172.30.0.129", "172.30.0.130"]
         await running.resources.patch(SERVICES, "default", "one", {"spec": {"type": "ClusterIP"}})
         await running.until(SERVICES, lambda items: len(addresses(items)) == 1)
+
+
+async def test_the_apis_own_service_comes_back_with_its_endpoints() -> None:
+    async with cluster() as running:
+        for resource, item in OF_THE_API:
+            await running.create(resource, item)
+        for resource, _ in OF_THE_API:
+            await running.resources.delete(resource, "default", "kubernetes")
+            (found,) = await running.until(resource, bool)
+            assert found["metadata"]["name"] == "kubernetes"
+        (service,) = await running.list(SERVICES)
+        assert service["spec"]["clusterIP"] == "10.96.0.1"

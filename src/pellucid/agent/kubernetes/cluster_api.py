@@ -103,8 +103,12 @@ class ClusterApi:
             # The kubelet writes a new token before the old one ends, so it is read each time.
             token = {"Authorization": f"Bearer {(self._mount / 'token').read_text().strip()}"}
             answer = await client.request(method, path, json=body, headers={**token, **(headers or {})})
+        except httpx2.TimeoutException as error:
+            reason = f"the Kubernetes API does not answer within {TIMEOUT_SECONDS:g} s"
+            raise ClusterApiError(0, reason) from error
         except (httpx2.HTTPError, OSError) as error:
-            raise ClusterApiError(0, f"the Kubernetes API does not answer: {error or type(error)}") from error
+            reason = str(error) or type(error).__name__
+            raise ClusterApiError(0, f"the Kubernetes API does not answer: {reason}") from error
         if answer.is_success:
             found: dict[str, Any] = answer.json()
             return found

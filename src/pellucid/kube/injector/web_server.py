@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 
 from pellucid.kube.injector.counters import ReviewCounters
 from pellucid.kube.injector.datacenters import MeshProblem
 from pellucid.kube.injector.mutation import Injected
+from pellucid.kube.injector.namespace_labels import NamespaceLabels
 from pellucid.kube.injector.review import Outcome, Refused, decided, mutated, require_pod, response_to
 from pellucid.kube.injector.settings import InjectorSettings
 from pellucid.kube.pods import Object
 from pellucid.kube.webhook.pages import readiness, reviews
 from pellucid.kube.webhook.review import Question
-
-NamespaceLabels = Callable[[str], Awaitable[Mapping[str, str]]]
-
 
 def application(
     settings: Callable[[], InjectorSettings],

@@ -26,6 +26,7 @@ from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
 from pellucid.foundation.tls import show_certificate
+from pellucid.kube.server_client import reason_of
 from pellucid.kube.webhook.authority import (
     CERTIFICATE_LIFE,
     Authority,
@@ -84,7 +85,7 @@ class WebhookTrust:
                 await self.put_right()
             except Exception as problem:
                 # The API server may be away; meanwhile the certificate that is shown goes on being right.
-                self._tell(str(problem) or type(problem).__name__)
+                self._tell(reason_of(problem))
                 await self._sleep(RETRY_S)
             else:
                 self._problem = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pellucid.localkube.api.bootstrap import bootstrap
 from pellucid.localkube.api.status import ApiError
 from pellucid.localkube.api.store import Resources
@@ -16,7 +18,7 @@ from pellucid.localkube.types.kinds import (
     Resource,
 )
 
-Object = dict[str, object]
+Object = dict[str, Any]
 
 
 async def create_first_objects(resources: Resources, plan: AddressPlan) -> None:
@@ -32,13 +34,20 @@ async def create_first_objects(resources: Resources, plan: AddressPlan) -> None:
 
 def first_objects(plan: AddressPlan) -> tuple[tuple[Resource, str, Object], ...]:
     """Resource, namespace and object of each, in the order in which they can be created."""
-    address = plan.node(0).v4
     return (
         (STORAGE_CLASSES, "", standard_storage_class()),
-        (SERVICES, "default", _kubernetes(str(plan.services_v4[1]))),
-        (ENDPOINTS, "default", _kubernetes_endpoints(address)),
-        (ENDPOINT_SLICES, "default", _kubernetes_slice(address)),
+        *((resource, "default", item) for resource, item in kubernetes_service(plan)),
         (SERVICES, "kube-system", _dns(str(plan.dns))),
+    )
+
+
+def kubernetes_service(plan: AddressPlan) -> tuple[tuple[Resource, Object], ...]:
+    """The API's own Service and its endpoints, in the namespace `default`."""
+    address = plan.node(0).v4
+    return (
+        (SERVICES, _kubernetes(str(plan.services_v4[1]))),
+        (ENDPOINTS, _kubernetes_endpoints(address)),
+        (ENDPOINT_SLICES, _kubernetes_slice(address)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from pellucid.localkube.controllers.disruption import DISRUPTION_CONTROLLER
 from pellucid.localkube.controllers.endpoints import ENDPOINTS_CONTROLLER
 from pellucid.localkube.controllers.garbage import GARBAGE_CONTROLLER
 from pellucid.localkube.controllers.job import JOB_CONTROLLER
+from pellucid.localkube.controllers.kubernetes_service import kubernetes_service_controller
 from pellucid.localkube.controllers.load_balancer import LOAD_BALANCER_CONTROLLER
 from pellucid.localkube.controllers.loop import Loop
 from pellucid.localkube.controllers.namespace import NAMESPACE_CONTROLLER
 from pellucid.localkube.controllers.node_lifecycle import node_lifecycle_controller
+from pellucid.localkube.controllers.reading import Object
 from pellucid.localkube.controllers.replicaset import REPLICA_SET_CONTROLLER
 from pellucid.localkube.controllers.role_aggregation import ROLE_AGGREGATION_CONTROLLER
 from pellucid.localkube.controllers.scheduler import SCHEDULER_CONTROLLER
@@ -31,12 +33,17 @@ from pellucid.localkube.types.kinds import BUILT_IN, Resource
 
 
 def controllers(
-    authority: str, volumes: Path, issue: IssueToken, started_at: datetime
+    authority: str,
+    volumes: Path,
+    issue: IssueToken,
+    kubernetes_service: Sequence[tuple[Resource, Object]],
+    started_at: datetime,
 ) -> tuple[Controller, ...]:
     """Every controller.
 
     authority: the cluster's CA certificate (PEM), given to each namespace. volumes: where claims get theirs.
-    issue: makes a service account's lasting token. started_at: since when controllers run.
+    issue: makes a service account's lasting token. kubernetes_service: the API's own, with its endpoints.
+    started_at: since when controllers run.
     """
     return (
         NAMESPACE_CONTROLLER,
@@ -54,6 +61,7 @@ def controllers(
         claim_controller(volumes),
         VOLUME_CONTROLLER,
         ENDPOINTS_CONTROLLER,
+        kubernetes_service_controller(kubernetes_service),
         LOAD_BALANCER_CONTROLLER,
         DISRUPTION_CONTROLLER,
         ROLE_AGGREGATION_CONTROLLER,
@@ -72,8 +80,9 @@ async def run_controllers(
     authority: str,
     volumes: Path,
     issue: IssueToken,
+    kubernetes_service: Sequence[tuple[Resource, Object]],
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Run them until cancelled."""
-    running = controllers(authority, volumes, issue, clock())
+    running = controllers(authority, volumes, issue, kubernetes_service, clock())
     await Loop(resources, running, followed(), clock).run()
