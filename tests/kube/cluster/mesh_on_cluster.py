@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from pellucid.demo.stage import Program, Stage, free_port
 from pellucid.demo.telling import Telling
 from pellucid.demo.toolbox import prepare
+from pellucid.localkube.cluster.definition import API_PORT
+from pellucid.localkube.cluster.server_process import running_server
 
 T = TypeVar("T")
 
@@ -31,10 +33,10 @@ def eventually(look: Callable[[], T], what: str, within: float = PATIENCE_S) -> 
 
 
 class Mesh:
-    """What tests do with it."""
+    """What tests do with it. clusters: the directory of the local clusters, its own among them."""
 
-    def __init__(self, stage: Stage, port: int) -> None:
-        self.stage, self.port = stage, port
+    def __init__(self, stage: Stage, port: int, clusters: Path) -> None:
+        self.stage, self.port, self._clusters = stage, port, clusters
 
     def run(self, command: str) -> str:
         """A shell command that has to succeed; what it prints."""
@@ -68,6 +70,37 @@ class Mesh:
         with self.stage.program(forward) as tunnel:
             tunnel.wait_for(lambda line: line.startswith("Forwarding"))
             yield f"http://127.0.0.1:{self.port}"
+
+    def restarts(self) -> dict[str, int]:
+        """How often containers were started anew, for each pod."""
+        return {
+            pod["metadata"]["name"]: sum(
+                each["restartCount"]
+                for kind in ("initContainerStatuses", "containerStatuses")
+                for each in pod["status"].get(kind, ())
+            )
+            for pod in self.get("pods")["items"]
+        }
+
+    @contextmanager
+    def without_api_server(self) -> Iterator[None]:
+        """As long as the block lasts, no pod reaches the API server, nor hears of it: packets are lost.
+
+        The kubelet, cluster DNS and whoever runs kubectl on this machine have other ways to it.
+        """
+        server = running_server(self._clusters / NAME)
+        assert server is not None
+        address = self.get("service kubernetes")["spec"]["clusterIP"]
+        rules = (
+            f"PREROUTING --protocol tcp --destination {address} --jump DROP",
+            f"OUTPUT --protocol tcp --source-port {API_PORT} --jump DROP",
+        )
+        with ExitStack() as undo:
+            for rule in rules:
+                change = f"nsenter --target {server.pid} --net iptables --wait --table raw"
+                self.run(f"{change} --append {rule}")
+                undo.callback(self.run, f"{change} --delete {rule}")
+            yield
 
     @contextmanager
     def calls(self) -> Iterator[Calls]:
@@ -108,4 +141,4 @@ def mesh_on_cluster(directory: Path, values: str = "") -> Iterator[Mesh]:
         stack.callback(stage.run, f"kind delete cluster --name {NAME}")
         stage.run(f"kind create cluster --name {NAME}")
         stage.run(f"helm install -f values.yaml {values} --wait consul hashicorp/consul")
-        yield Mesh(stage, port)
+        yield Mesh(stage, port, directory / "clusters")

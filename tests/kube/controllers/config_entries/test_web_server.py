@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from pellucid.kube.controllers.config_entries.kinds import KINDS, CustomKind
-from pellucid.kube.controllers.config_entries.web_server import application, webhook_path
+from pellucid.kube.controllers.config_entries.web_server import (
+    application,
+    existing_resources,
+    webhook_path,
+)
+from tests.kube.controllers.cluster import running_cluster
+from tests.kube.controllers.gate import gate_to
 
 EXISTING = [{"metadata": {"name": "taken", "namespace": "other"}, "spec": {}}]
 
@@ -73,3 +80,17 @@ async def test_it_is_ready_when_nothing_is_missing(
     monkeypatch.setattr(Missing, "text", "trust")
     answer = await client.get("/health/ready")
     assert (answer.status_code, answer.text) == (503, "waiting for trust\n")
+
+
+async def test_an_api_server_that_does_not_answer_is_said_while_it_still_waits(tmp_path: Path) -> None:
+    async with running_cluster(tmp_path) as cluster, gate_to(cluster.served.port) as gate:
+        existing = existing_resources(cluster.client_through(gate.port), within_s=0.5)
+        transport = httpx.ASGITransport(application(existing, lambda: ""))
+        async with httpx.AsyncClient(transport=transport, base_url="https://webhook") as client:
+            gate.fall_silent()
+            silent = await client.post("/mutate-v1alpha1-mesh", json=review("mesh"))
+            gate.shut()
+            away = await client.post("/mutate-v1alpha1-mesh", json=review("mesh"))
+    cannot = "the controller failed: the API server cannot be asked for the others of kind Mesh: "
+    assert (silent.status_code, silent.text) == (500, f"{cannot}no answer within 0.5 s\n")
+    assert (away.status_code, away.text) == (500, f"{cannot}connection refused\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import httpx2
 from lightkube import ALL_NS, AsyncClient
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -12,8 +14,12 @@ from starlette.routing import Route
 from pellucid.kube.controllers.config_entries.admission import refusal_of
 from pellucid.kube.controllers.config_entries.kinds import KINDS, VERSION, CustomKind
 from pellucid.kube.pods import Object
+from pellucid.kube.server_client import reason_of
 from pellucid.kube.webhook.pages import readiness, reviews
 from pellucid.kube.webhook.review import CREATE, NotAReview, Question, refusal
+
+WITHIN_S = 5.0
+"""The API server, which waits for our answer meanwhile, gives up after ten seconds."""
 
 Existing = Callable[[CustomKind], Awaitable[list[Mapping[str, Any]]]]
 
@@ -23,11 +29,22 @@ def webhook_path(kind: CustomKind) -> str:
     return f"/mutate-{VERSION}-{kind.singular}"
 
 
-def existing_resources(client: AsyncClient) -> Existing:
-    """Asks the API server for all resources of a kind."""
+class OthersUnknown(Exception):
+    """The API server, which asks whether a resource may be, does not answer which others there are."""
+
+
+def existing_resources(client: AsyncClient, within_s: float = WITHIN_S) -> Existing:
+    """Asks the API server for all resources of a kind. What is returned raises OthersUnknown and ApiError."""
 
     async def existing(kind: CustomKind) -> list[Mapping[str, Any]]:
-        return [item async for item in client.list(kind.resource, namespace=ALL_NS)]
+        try:
+            async with asyncio.timeout(within_s):
+                return [item async for item in client.list(kind.resource, namespace=ALL_NS)]
+        except TimeoutError:
+            reason = f"no answer within {within_s:g} s"
+        except (httpx2.TransportError, OSError) as problem:
+            reason = reason_of(problem)
+        raise OthersUnknown(f"the API server cannot be asked for the others of kind {kind.name}: {reason}")
 
     return existing
 
