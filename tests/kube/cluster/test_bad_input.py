@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pellucid.kube.webhook_authority import AUTHORITY_LIFE, new_authority
 from tests.kube.cluster.mesh_on_cluster import Mesh, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
@@ -53,3 +56,50 @@ def test_a_pod_may_read_but_not_write_past_the_server(mesh: Mesh) -> None:
     assert "greeting" in mesh.run(f"{CURL} {server}/v1/catalog/services")
     written = mesh.run(f'{CURL} -X PUT -d \'{{"Kind":"mesh"}}\' {server}/v1/config')
     assert "needs the token of a registrar" in written
+
+
+@pytest.mark.parametrize(
+    ("secret", "configuration", "asks", "answer"),
+    [
+        (
+            "consul-consul-connect-inject-webhook-cert",
+            "consul-consul-connect-injector-cfg",
+            "kubectl create --dry-run=server -o yaml -f latecomer.yaml",
+            "name: envoy-sidecar",
+        ),
+        (
+            "consul-consul-controller-webhook-cert",
+            "consul-consul-controller-mutating-webhook-configuration",
+            "kubectl create --dry-run=server -o yaml -f unwanted.yaml",
+            "name: unwanted",
+        ),
+    ],
+    ids=["injector", "controller"],
+)
+def test_a_webhook_whose_authority_expired_makes_another(
+    mesh: Mesh, secret: str, configuration: str, asks: str, answer: str
+) -> None:
+    before = mesh.restarts()
+    expired = new_authority(datetime.now(UTC) - AUTHORITY_LIFE - timedelta(days=1))
+    data = {"ca.crt": base64_of(expired.certificate), "ca.key": base64_of(expired.key)}
+    webhooks = f"mutatingwebhookconfiguration {configuration}"
+    trust = [
+        {"op": "replace", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": data["ca.crt"]}
+        for number in range(len(mesh.get(webhooks)["webhooks"]))
+    ]
+    mesh.run(f"kubectl patch secret {secret} --patch '{json.dumps({'data': data})}'")
+    mesh.run(f"kubectl patch {webhooks} --type=json --patch '{json.dumps(trust)}'")
+
+    def trusted() -> set[str]:
+        return {each["clientConfig"]["caBundle"] for each in mesh.get(webhooks)["webhooks"]}
+
+    eventually(
+        lambda: trusted() == {mesh.get(f"secret {secret}")["data"]["ca.crt"]} != {data["ca.crt"]},
+        "another authority is in the Secret and in the webhook configuration",
+    )
+    assert answer in eventually(lambda: mesh.ask(asks).stdout, "the API server gets an answer")
+    assert mesh.restarts() == before
+
+
+def base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
