@@ -19,14 +19,14 @@ class SelfSigned:
     key: bytes
 
 
-def self_signed(*names: str) -> SelfSigned:
-    """A certificate for `names` (DNS names and IP addresses), good from yesterday until tomorrow.
+def self_signed(*names: str, now: datetime | None = None) -> SelfSigned:
+    """A certificate for `names` (DNS names and IP addresses), good from a day before `now` until a day after.
 
     It is an authority too, so that a client may be told to trust it.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now, day = datetime.now(UTC), timedelta(days=1)
+    now, day = now or datetime.now(UTC), timedelta(days=1)
     builder = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - day)

@@ -36,7 +36,8 @@ async def asked(answer: bytes, ask: Ask | None = None) -> tuple[Reply, bytes]:
     ids=["length", "chunked", "until the end"],
 )
 async def test_an_answer_ends_where_it_says(answer: bytes) -> None:
-    assert (await asked(answer))[0] == Reply(200, b"hello")
+    reply = (await asked(answer))[0]
+    assert (reply.status, reply.body) == (200, b"hello")
 
 
 async def test_the_request_carries_its_host_headers_and_body() -> None:
@@ -63,3 +64,8 @@ async def test_the_request_carries_its_host_headers_and_body() -> None:
 async def test_anything_else_is_told(answer: bytes, complaint: str) -> None:
     with pytest.raises(MalformedReplyError, match=complaint):
         await asked(answer)
+
+
+async def test_a_header_is_found_whatever_the_case_of_its_name() -> None:
+    reply, _ = await asked(b"HTTP/1.1 200 OK\r\nDATE: today\r\nContent-Length: 0\r\n\r\n")
+    assert reply.headers["date"] == "today"

@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from pellucid.identity.authority import (
+    BACKDATED_S,
     Authority,
     SigningError,
     SubjectNames,
@@ -121,7 +122,7 @@ def test_root_is_named_after_its_mesh_and_signed_by_itself() -> None:
 
 def test_root_lives_for_ten_years_to_the_day() -> None:
     made = certificate(root().root_cert)
-    assert made.not_valid_before_utc.timestamp() == NOW
+    assert made.not_valid_before_utc.timestamp() == NOW - BACKDATED_S
     assert made.not_valid_after_utc == made.not_valid_before_utc.replace(
         year=made.not_valid_before_utc.year + 10
     )
@@ -129,7 +130,7 @@ def test_root_lives_for_ten_years_to_the_day() -> None:
 
 def test_root_made_on_a_leap_day() -> None:
     leap_day = datetime(2024, 2, 29, 12, tzinfo=UTC).timestamp()
-    made = new_root(CLUSTER_ID, serial_number=1, now=leap_day)
+    made = new_root(CLUSTER_ID, serial_number=1, now=leap_day + BACKDATED_S)
     assert datetime.fromtimestamp(made.not_after, UTC) == datetime(2034, 3, 1, 12, tzinfo=UTC)
 
 
@@ -172,10 +173,10 @@ def test_leaf_says_who_it_is_and_what_it_is_for() -> None:
     assert not usage.key_cert_sign
 
 
-def test_leaf_lives_from_a_minute_ago_for_its_ttl() -> None:
+def test_leaf_lives_from_ten_minutes_ago_for_its_ttl() -> None:
     made = leaf(authority())
-    assert made.not_valid_before_utc.timestamp() == NOW - 60
-    assert made.not_valid_after_utc.timestamp() == NOW - 60 + 72 * HOUR_S
+    assert made.not_valid_before_utc.timestamp() == NOW - BACKDATED_S
+    assert made.not_valid_after_utc.timestamp() == NOW - BACKDATED_S + 72 * HOUR_S
 
 
 def test_leaf_is_accepted_by_who_trusts_its_root_and_by_no_one_else() -> None:
@@ -189,7 +190,7 @@ def test_leaf_is_refused_after_its_life() -> None:
 
 
 def test_expired_root_signs_no_more() -> None:
-    with pytest.raises(SigningError, match="root expired: 2033-11-14T22:13:20Z"):
+    with pytest.raises(SigningError, match="root expired: 2033-11-14T22:03:20Z"):
         authority().sign_leaf(
             key_number(9).public_key(),
             SubjectNames(WEB_URI),

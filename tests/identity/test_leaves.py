@@ -12,7 +12,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pellucid.identity.authority import Authority, SigningError
+from pellucid.identity.authority import BACKDATED_S, Authority, SigningError
 from pellucid.identity.documents import trust_bundle
 from pellucid.identity.keys import PrivateKey
 from pellucid.identity.leaves import Leaf, LeafKeeper, issue_server
@@ -46,7 +46,7 @@ def keeper(signer: Authority | None = None) -> LeafKeeper:
 def test_leaf_is_issued_on_first_demand() -> None:
     leaf = keeper().leaf("web", NOW)
     assert leaf.spiffe_uri == f"spiffe://{TRUST_DOMAIN}/ns/default/dc/dc1/svc/web"
-    assert (leaf.valid_after, leaf.valid_before) == (NOW - 60, NOW - 60 + TTL_S)
+    assert (leaf.valid_after, leaf.valid_before) == (NOW - BACKDATED_S, NOW - BACKDATED_S + TTL_S)
     assert (leaf.serial_number, leaf.root_id) == ("64", root().id)
     assert leaf.private_key_pem.startswith("-----BEGIN EC PRIVATE KEY-----")
 
@@ -124,7 +124,7 @@ def test_leaf_issued_by_a_clock_that_ran_ahead_is_replaced_when_it_comes_back() 
     leaves.leaf("early", NOW)
     leaves.leaf("web", NOW + HOUR_S)
     assert leaves.renew_due(NOW) == ("web",)
-    assert leaves.leaf("web", NOW).valid_after == NOW - 60
+    assert leaves.leaf("web", NOW).valid_after == NOW - BACKDATED_S
 
 
 def test_leaf_that_died_while_nobody_looked_is_not_handed_out() -> None:

@@ -16,7 +16,6 @@ from lightkube.resources.admissionregistration_v1 import MutatingWebhookConfigur
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import Secret
 
-from pellucid.kube import inject_connect
 from pellucid.kube.controllers import config_entries, endpoints
 from pellucid.kube.controllers.config_entries import web_server
 from pellucid.kube.controllers.config_entries.decision import FINALIZER
@@ -24,6 +23,7 @@ from pellucid.kube.controllers.config_entries.kinds import GROUP, KINDS
 from pellucid.kube.controllers.config_entries.schema import definition
 from pellucid.kube.controllers.object_events import REPEATED_AFTER_S, EventRecorder, Subject
 from pellucid.kube.delete_custom_resources import delete_custom_resources
+from pellucid.kube.injector.namespace_labels import namespace_labels
 from pellucid.kube.leader_election import Candidate, LeaderElection
 from pellucid.kube.server_client import ServerAddress
 from pellucid.kube.webhook.trust import WebhookObjects, WebhookTrust
@@ -163,7 +163,7 @@ async def test_the_injector_may_do_what_it_does(recorded: Recorded) -> None:
     async with doing(endpoints.run(recorded.client, settings)):
         await recorded.catalog.until_statuses(web_1_web="critical")
         await recorded.until_used(*(("watch", group, resource) for group, resource in FOLLOWED))
-    await inject_connect._namespace_labels(recorded.client)(NAMESPACE)
+    await namespace_labels(recorded.client)(NAMESPACE)
     await tell_twice(recorded, POD)
     await lead(recorded, INJECTOR)
     await be_trusted(recorded, "injector")

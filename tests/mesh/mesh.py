@@ -86,10 +86,10 @@ class Answer:
 class Agent:
     """`pellucid agent` on ports of its own; it can be killed and started again on the same ones."""
 
-    def __init__(self, *words: str, host: str = "127.0.0.1") -> None:
+    def __init__(self, *words: str, host: str = "127.0.0.1", command: Sequence[str] = PELLUCID) -> None:
         self.host = host
         self.http_port, self.grpc_port, self.dns_port, self.mesh_dns_port = free_ports(4, host)
-        self._words = words
+        self._command, self._words = command, words
         self._stack = ExitStack()
         self.program: Program
 
@@ -97,7 +97,7 @@ class Agent:
     def command(self) -> tuple[str, ...]:
         ports = (f"-http-port={self.http_port}", f"-grpc-port={self.grpc_port}", f"-dns-port={self.dns_port}")
         mesh_dns = f"-hcl=pellucid {{ mesh_dns_port = {self.mesh_dns_port} }}"
-        return (*PELLUCID, "agent", f"-client={self.host}", *ports, mesh_dns, *self._words)
+        return (*self._command, "agent", f"-client={self.host}", *ports, mesh_dns, *self._words)
 
     @property
     def address(self) -> str:
@@ -235,10 +235,10 @@ class Agent:
 
 
 @contextmanager
-def running_agent(*words: str, host: str = "127.0.0.1") -> Iterator[Agent]:
-    """An agent, keeping nothing unless told, for as long as the block lasts."""
+def running_agent(*words: str, host: str = "127.0.0.1", command: Sequence[str] = PELLUCID) -> Iterator[Agent]:
+    """An agent, keeping nothing unless told, for as long as the block lasts. command: what `pellucid` is."""
     kept = any(word.startswith("-data-dir") for word in words)
-    agent = Agent(*(() if kept else ("-dev",)), "-log-level=warn", *words, host=host)
+    agent = Agent(*(() if kept else ("-dev",)), "-log-level=warn", *words, host=host, command=command)
     try:
         agent.start()
         yield agent

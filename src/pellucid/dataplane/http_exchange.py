@@ -20,10 +20,11 @@ class MalformedReplyError(Exception):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The answer's status and body."""
+    """The answer's status and body; headers: by their names in lower case."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = {}
 
     @property
     def text(self) -> str:
@@ -85,13 +86,13 @@ class _Received:
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []
-        self._says_its_length = False
+        self._headers: dict[str, str] = {}
         self._has_head = False
         self.size = 0
         self.complete = False
 
-    def on_header(self, name: bytes, _value: bytes) -> None:
-        self._says_its_length |= name.lower() in (b"content-length", b"transfer-encoding")
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._has_head = True
@@ -104,6 +105,7 @@ class _Received:
         self.complete = True
 
     def reply(self, status: int) -> Reply:
-        if not self.complete and (self._says_its_length or not self._has_head):
+        says_its_length = not self._headers.keys().isdisjoint(("content-length", "transfer-encoding"))
+        if not self.complete and (says_its_length or not self._has_head):
             raise MalformedReplyError("the connection ended before the answer did")
-        return Reply(status, b"".join(self._chunks))
+        return Reply(status, b"".join(self._chunks), self._headers)

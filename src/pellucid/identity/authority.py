@@ -47,8 +47,11 @@ IpAddress = IPv4Address | IPv6Address
 
 ROOT_NAME = "Consul CA Root Cert"
 ROOT_YEARS = 10
-LEAF_BACKDATE_S = 60
-"""A leaf is valid from a minute ago, so that a peer whose clock is a little behind accepts it."""
+BACKDATED_S = 600
+"""A certificate is valid from ten minutes ago, so that a peer whose clock is behind accepts it.
+
+Consul gives leaves one minute and roots none.
+"""
 CROSS_SIGNED_TTL_S = 7 * 24 * 3600
 
 _LOOPBACK: tuple[IpAddress, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
@@ -83,12 +86,13 @@ def new_root(
 ) -> CaRoot:
     """Make a self-signed root for the trust domain of `cluster_id` (a UUID).
 
-    The root is valid for ten years from `now` and is not yet active: `rotation` decides that.
+    The root is valid for ten years from ten minutes before `now`. It is not yet active: `rotation` decides
+    that.
     """
     key = key_source(key_type, key_bits)
     public_key = key.public_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _common_name(public_key, cluster_id))])
-    not_before = _moment(now)
+    not_before = _moment(now - BACKDATED_S)
     builder = _certificate(
         subject=name,
         issuer=name,
@@ -168,7 +172,7 @@ class Authority:
     def sign_leaf(
         self, public_key: PublicKey, names: SubjectNames, *, serial_number: int, now: float, ttl_s: float
     ) -> x509.Certificate:
-        """Sign a leaf for `public_key`, valid for `ttl_s` seconds from one minute before `now`.
+        """Sign a leaf for `public_key`, valid for `ttl_s` seconds from ten minutes before `now`.
 
         Raises SigningError when the root itself has expired.
         """
@@ -180,8 +184,8 @@ class Authority:
             public_key=public_key,
             issuer_key_id=self._key_id,
             serial_number=serial_number,
-            not_before=_moment(now - LEAF_BACKDATE_S),
-            not_after=_moment(now - LEAF_BACKDATE_S + ttl_s),
+            not_before=_moment(now - BACKDATED_S),
+            not_after=_moment(now - BACKDATED_S + ttl_s),
         )
         return _as_leaf(builder, names).sign(self._key, signature_hash(self._key))
 
@@ -195,7 +199,7 @@ class Authority:
             public_key=public_key,
             issuer_key_id=self._key_id,
             serial_number=serial_number,
-            not_before=_moment(now - LEAF_BACKDATE_S),
+            not_before=_moment(now - BACKDATED_S),
             not_after=_moment(min(now + CROSS_SIGNED_TTL_S, self.root.not_after)),
         )
         trust_domain = trust_domain_of(successor.external_trust_domain)

@@ -24,6 +24,8 @@ from typing import Any
 import httpx2
 import msgspec
 
+from pellucid.dataplane.certificate_refusal import refusal
+
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 << 20
 PAUSES_S = (0.1, 0.5)
@@ -182,7 +184,7 @@ def reason_of(error: BaseException) -> str:
     for cause in reversed(tuple(_causes(error))):
         match cause:
             case ssl.SSLCertVerificationError():
-                return f"its certificate is not valid: {cause.verify_message}"
+                return refusal(cause)
             case ssl.SSLError():
                 return f"TLS failed: {(cause.reason or str(cause)).lower().replace('_', ' ')}"
             case socket.gaierror():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -38,9 +41,11 @@ class LoginServer:
     directory: Path
     answers: list[tuple[int, str]] = field(default_factory=lambda: [(200, json.dumps(ANSWER))])
     bodies: list[Any] = field(default_factory=list)
+    clock_ahead: timedelta = timedelta()
+    """How far this server's clock is from that of the pod."""
 
     def __enter__(self) -> LoginServer:
-        pair = self_signed("localhost")
+        pair = self_signed("localhost", now=datetime.now(UTC) + self.clock_ahead)
         self.authority = pair.certificate.decode()
         (self.directory / "pair.pem").write_bytes(pair.key + pair.certificate)
         (self.directory / "token").write_text("the pod's token\n")
@@ -75,6 +80,9 @@ class LoginServer:
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text.encode())
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(time.time() + server.clock_ahead.total_seconds())
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -119,9 +127,11 @@ async def test_a_refusal_is_told_in_the_servers_words(
 
 async def test_a_server_of_another_authority_is_not_spoken_to(server: LoginServer) -> None:
     stranger = self_signed("localhost").certificate.decode()
-    with pytest.raises(NotLoggedIn, match="does not answer"):
+    with pytest.raises(NotLoggedIn, match="is not trusted: its certificate is of an authority that is not"):
         await login(server.address(authority=stranger), server.token)
-    with pytest.raises(NotLoggedIn, match="does not answer"):
+    with pytest.raises(
+        NotLoggedIn, match="is not trusted: its certificate is not valid: IP address mismatch"
+    ):
         await login(server.address(host="127.0.0.1"), server.token)
     assert server.bodies == []
 
@@ -148,3 +158,45 @@ async def test_it_asks_until_it_is_let_in_and_says_why_not(server: LoginServer) 
     assert ["not yet" in reasons[0], "no review" in reasons[1]] == [True, True]
     assert pauses == sorted(pauses)
     assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+async def test_clocks_that_differ_by_minutes_are_no_matter(
+    tmp_path: Path, minutes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A little less, for the time that the test itself takes.
+    ahead = timedelta(minutes=minutes) * 0.95
+    with LoginServer(tmp_path, clock_ahead=ahead) as server:
+        await login(server.address(), server.token)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (timedelta(minutes=11), "the clock of this node is 11 minutes behind the server's"),
+        (timedelta(hours=-3), "the clock of this node is 3 hours ahead of the server's"),
+    ],
+)
+async def test_clocks_that_differ_by_more_are_told_beside_the_registration(
+    tmp_path: Path, ahead: timedelta, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LoginServer(tmp_path, clock_ahead=ahead) as server:
+        await login(server.address(), server.token)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert told in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (timedelta(days=2), "its certificate is not yet valid: the clock here is behind"),
+        (timedelta(days=-2), "its certificate has expired, or the clock here is ahead"),
+    ],
+)
+async def test_clocks_that_differ_too_much_for_the_servers_certificate_are_the_reason_told(
+    tmp_path: Path, ahead: timedelta, told: str
+) -> None:
+    with LoginServer(tmp_path, clock_ahead=ahead) as server, pytest.raises(NotLoggedIn, match=told):
+        await login(server.address(), server.token)

@@ -234,6 +234,15 @@ async def test_an_authority_that_has_ended_is_not_trusted_any_more(webhook: Webh
     await webhook.shown_by(replica)
 
 
+async def test_replicas_whose_clocks_are_a_year_apart_leave_the_secret_small(webhook: Webhook) -> None:
+    ahead = datetime.now(UTC) + AUTHORITY_LIFE
+    replicas = [webhook.replica(), webhook.replica(now=lambda: ahead)]
+    for _ in range(5):
+        for replica in replicas:
+            await replica.put_right()
+    assert len(x509.load_pem_x509_certificates((await webhook.bundle()).encode())) <= 3
+
+
 @pytest.mark.parametrize("name", ["ca.crt", "ca.key"])
 @pytest.mark.parametrize(
     "text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from pellucid.dataplane.certificate_refusal import refusal
 from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, exchange, reason
+from pellucid.kube.pod.clock import clock_problem
 from pellucid.kube.pod.settings import Server
 
 logger = logging.getLogger(__name__)
@@ -68,12 +71,16 @@ async def login(server: Server, token_file: Path) -> Registration:
             reply = await exchange(reader, writer, Ask("PUT", target, server.host, body=body), _MOST_BYTES)
     except TimeoutError:
         raise NotLoggedIn(f"{where} does not answer in time") from None
+    except ssl.SSLCertVerificationError as problem:
+        raise NotLoggedIn(f"{where} is not trusted: {refusal(problem)}") from problem
     except OSError as problem:
         raise NotLoggedIn(f"{where} does not answer: {reason(problem)}") from problem
     except MalformedReplyError as problem:
         raise NotLoggedIn(f"{where} is not understood: {problem}") from problem
     if reply.status != 200:
         raise NotLoggedIn(f"the server refuses: {reply.text.strip()} ({reply.status})")
+    if disagreement := clock_problem(reply.headers.get("date", ""), datetime.now(UTC)):
+        logger.warning("%s", disagreement)
     try:
         return msgspec.json.decode(reply.body, type=Registration)
     except msgspec.MsgspecError as problem:

@@ -17,8 +17,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AUTHORITY_LIFE = timedelta(days=365)
 AUTHORITY_RENEWED_BEFORE_END = timedelta(days=60)
 CERTIFICATE_LIFE = timedelta(hours=24)
-_BACKDATED = timedelta(minutes=5)
-"""For clocks that are a little behind."""
+_BACKDATED = timedelta(minutes=10)
+"""For an API server or another replica whose clock is behind."""
+_MOST_PREDECESSORS = 2
+"""Replicas whose clocks are a year apart replace each other's at every look; the Secret must not grow."""
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----\n"
 
 
@@ -105,7 +107,7 @@ def is_usable(authority: Authority, now: datetime) -> bool:
 def succeeded(before: Authority, successor: Pair, now: datetime) -> Authority:
     """The successor, with those before it for as long as certificates of theirs may be shown."""
     kept = [pem for pem in _certificates(before.bundle) if _has_not_ended(pem, now)]
-    return Authority("".join((successor.certificate, *kept)), successor.key)
+    return Authority("".join((successor.certificate, *kept[:_MOST_PREDECESSORS])), successor.key)
 
 
 def _has_not_ended(pem: str, now: datetime) -> bool:
