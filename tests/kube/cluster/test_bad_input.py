@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pellucid.kube.webhook_authority import AUTHORITY_LIFE, new_authority
+from pellucid.kube.webhook.authority import AUTHORITY_LIFE, new_authority
 from tests.kube.cluster.mesh_on_cluster import Mesh, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]

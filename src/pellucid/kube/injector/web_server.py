@@ -16,6 +16,7 @@ from pellucid.kube.pods import Object
 from pellucid.kube.webhook.pages import readiness, reviews
 from pellucid.kube.webhook.review import Question
 
+
 def application(
     settings: Callable[[], InjectorSettings],
     namespace_labels: NamespaceLabels,
