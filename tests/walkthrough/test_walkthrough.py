@@ -37,6 +37,7 @@ PROMISES = (
     "both Envoys count mutual-TLS handshakes",
     "a pod outside the mesh that dials the server's address is refused",
     "requests fail",
+    "the server's proxy had the new rule",
     "the client's proxy knows no endpoint of the server any more",
     "requests resume",
     "the client's proxy has gained the server's endpoints",

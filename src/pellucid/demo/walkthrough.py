@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from pellucid.demo.cluster_stage import OUTSIDE, ROLLOUT, Wishes, on_a_cluster
 from pellucid.demo.hello_lines import says_error, says_hello, time_to
-from pellucid.demo.pod_evidence import as_text, counters, endpoints, until
+from pellucid.demo.pod_evidence import as_text, counters, endpoints, listeners_changed, until
 from pellucid.demo.stage import DidNotHappen, Program, Stage, examples
 from pellucid.demo.telling import Telling
 from pellucid.demo.told import told
@@ -30,9 +30,17 @@ def run_walkthrough(telling: Telling, wishes: Wishes) -> int:
 
     def tell() -> None:
         with on_a_cluster(telling, wishes, wishes.files or examples("hello")) as (stage, port):
-            _Walkthrough(telling, stage, port).tell()
+            walk_through(telling, stage, port)
 
     return told(telling, tell, keep=wishes.keep)
+
+
+def walk_through(telling: Telling, stage: Stage, port: int) -> None:
+    """The commands alone, on a stage whose `kind` may be any cluster's.
+
+    port: of this machine, for the way to the mesh's API. Raises DidNotHappen when a step cannot go on.
+    """
+    _Walkthrough(telling, stage, port).tell()
 
 
 class _Walkthrough:
@@ -118,7 +126,9 @@ class _Walkthrough:
     def _deny(self, client: Program) -> None:
         telling, stage = self._telling, self._stage
         telling.step("11. Nobody may call anybody")
+        started = time.time()
         blocked = time_to(stage, client, says_error, 'consul intention create -deny "*" "*"')
+        self._took_effect(started)
         telling.saw(f"requests fail; the first one {blocked / 1000:.1f} s after the command was started")
         until(lambda: not endpoints(stage, "deployment/hello-client", "hello"))
         telling.saw("the client's proxy knows no endpoint of the server any more")
@@ -126,11 +136,19 @@ class _Walkthrough:
     def _allow(self, client: Program) -> None:
         telling, stage = self._telling, self._stage
         telling.step("12. The client may call the server")
+        started = time.time()
         resumed = time_to(stage, client, says_hello, "consul intention create hello-client hello")
+        self._took_effect(started)
         telling.saw(f"requests resume; the first one {resumed / 1000:.1f} s after the command was started")
         known = endpoints(stage, "deployment/hello-client", "hello")
         telling.output("\n".join(f"client's Envoy  hello: {address}" for address in known))
         telling.saw("the client's proxy has gained the server's endpoints", true=bool(known))
+
+    def _took_effect(self, started: float) -> None:
+        """The client calls too seldom to show how soon; the server's Envoy knows."""
+        after_ms = (listeners_changed(self._stage, "deployment/hello") - started) * 1000
+        said = f"the server's proxy had the new rule {after_ms:.0f} ms after the command was started"
+        self._telling.saw(said, true=after_ms > 0)
 
     def _call_outside(self) -> None:
         telling, stage = self._telling, self._stage
