@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -63,6 +64,8 @@ from pellucid.state.sqlite import SqliteEngine
 logger = logging.getLogger(__name__)
 
 Object = dict[str, Any]
+_COLLECTED_AFTER = (25_000, 20, 50)
+"""New objects, and rounds of the younger generations, after which each generation is looked at."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,17 @@ async def serve(handed: Handed) -> None:
             # Nobody waits for it if the starting process is gone; then this one must not stay.
             os.write(handed.ready, READY)
             os.close(handed.ready)
+            _settle()
             await stop.wait()
+
+
+def _settle() -> None:
+    """Set aside what is there, which will stay, and look for unreachable cycles less often than Python would.
+
+    There are few; objects in use are many, and walking through them took a sixth of the time of many pods.
+    """
+    gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 def _mapped(

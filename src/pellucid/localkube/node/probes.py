@@ -172,7 +172,8 @@ async def _outcomes(probe: Object, target: ProbeTarget) -> AsyncIterator[ProbeOu
     waited, pause = 0.0, _FIRST_PAUSE_S
     while not outcome.succeeded and "exec" not in probe and waited + pause < period:
         await asyncio.sleep(pause)
-        waited, pause = waited + pause, pause * 2
+        waited += pause
+        pause = max(_FIRST_PAUSE_S, waited / 4)
         outcome = await probe_once(probe, target)
         if outcome.succeeded:
             yield outcome
