@@ -18,7 +18,7 @@ demo-more: set-up ## what the walkthrough leaves out: names, protocols, ways to 
 	@$(BIN)/pellucid demo -more $(DEMO_ARGS)
 
 test: set-up lint ## all checks and tests
-	@./set-up redis-server postgresql etcd-server
+	@./set-up redis-server postgresql
 	@tests/kube/real_kubernetes/build kube-apiserver kube-controller-manager
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
