@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,13 +30,13 @@ class EnvoyMissingError(Exception):
 def find_envoy(named: str | None = None) -> Path:
     """The path of Envoy's binary. Raises EnvoyMissingError."""
     if named is not None:
-        found = shutil.which(named)
+        found = _executable(named)
         if found is None:
             raise EnvoyMissingError(f"Couldn't find envoy binary: {named} is not an executable file")
-        return Path(found)
-    in_path = shutil.which("envoy")
-    if in_path is not None and not _is_script(Path(in_path)):
-        return Path(in_path)
+        return found
+    in_path = _executable("envoy")
+    if in_path is not None and not _is_script(in_path):
+        return in_path
     return _packaged_envoy()
 
 
@@ -67,6 +67,13 @@ def envoy_command(binary: Path, config_path: str, further: Sequence[str] = ()) -
         if flag not in given:
             command += [flag, value]
     return [*command, *further]
+
+
+def _executable(name: str) -> Path | None:
+    """The file that a shell would run; shutil.which would bring libraries for compression into every pod."""
+    directories = [""] if os.sep in name else os.get_exec_path()
+    files = (Path(directory, name) for directory in directories)
+    return next((file for file in files if file.is_file() and os.access(file, os.X_OK)), None)
 
 
 def _is_script(path: Path) -> bool:
