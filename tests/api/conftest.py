@@ -12,7 +12,5 @@ from tests.api.serving import ServedAgent
 @pytest.fixture
 async def agent() -> AsyncIterator[ServedAgent]:
     """A running agent named n1 with nothing registered but itself."""
-    served = ServedAgent()
-    await served.start()
-    yield served
-    await served.stop()
+    async with ServedAgent() as served:
+        yield served

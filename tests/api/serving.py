@@ -8,6 +8,7 @@ import dataclasses
 import time
 import uuid
 from random import Random
+from typing import Self
 
 import httpx
 import msgspec
@@ -36,7 +37,7 @@ NODE_ID = "ee6d986f-36bf-a739-b1df-012347c72d28"
 
 
 class ServedAgent:
-    """Start it, speak HTTP to `client`, stop it."""
+    """Speak HTTP to `client` while it runs: `async with ServedAgent() as agent:`, or start it and stop it."""
 
     def __init__(
         self,
@@ -70,6 +71,13 @@ class ServedAgent:
         self._keeper: LeafKeeper | None = None
         self._aliases = asyncio.Event()
         self.log.listen(self._note_change)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     async def start(self) -> None:
         """Make the mesh's identity and the agent's node, then listen."""

@@ -36,13 +36,11 @@ async def left(cluster: Cluster) -> list[str]:
 
 
 async def test_the_controller_lets_them_go_with_their_entries(cluster: Cluster) -> None:
-    served = ServedAgent()
-    await served.start()
-    settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{served.port}"))
-    async with doing(run(cluster.client, settings)):
-        assert await delete_custom_resources(cluster.client, "none") == 0
+    async with ServedAgent() as served:
+        settings = ControllerSettings(ServerAddress(f"http://127.0.0.1:{served.port}"))
+        async with doing(run(cluster.client, settings)):
+            assert await delete_custom_resources(cluster.client, "none") == 0
     assert await left(cluster) == []
-    await served.stop()
 
 
 async def test_without_a_controller_they_are_released(cluster: Cluster) -> None:

@@ -101,13 +101,10 @@ class Recorded:
 
 @pytest.fixture
 async def recorded(tmp_path: Path) -> AsyncIterator[Recorded]:
-    agent = ServedAgent()
-    await agent.start()
-    async with running_cluster(tmp_path) as cluster:
+    async with ServedAgent() as agent, running_cluster(tmp_path) as cluster:
         for kind in KINDS:
             await cluster.client.create(CustomResourceDefinition.from_dict(definition(kind)))
         yield Recorded(cluster, agent)
-    await agent.stop()
 
 
 async def tell_twice(recorded: Recorded, subject: Subject) -> None:

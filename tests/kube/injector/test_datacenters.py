@@ -47,10 +47,8 @@ def test_a_gateway_mode_is_enough(mode: str) -> None:
 
 @pytest.fixture
 async def agent() -> AsyncIterator[ServedAgent]:
-    served = ServedAgent()
-    await served.start()
-    yield served
-    await served.stop()
+    async with ServedAgent() as served:
+        yield served
 
 
 @pytest.fixture

@@ -37,10 +37,8 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 @pytest.fixture
 async def agent() -> AsyncIterator[ServedAgent]:
-    served = ServedAgent()
-    await served.start()
-    yield served
-    await served.stop()
+    async with ServedAgent() as served:
+        yield served
 
 
 @pytest.fixture

@@ -27,10 +27,8 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
 @pytest.fixture
 async def catalog() -> AsyncIterator[MeshCatalog]:
     """The catalog of a mesh server."""
-    served = ServedAgent()
-    await served.start()
-    yield MeshCatalog(served)
-    await served.stop()
+    async with ServedAgent() as served:
+        yield MeshCatalog(served)
 
 
 class Controller:

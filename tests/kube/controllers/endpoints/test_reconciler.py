@@ -143,12 +143,8 @@ changes = st.lists(
 
 @asynccontextmanager
 async def served_catalog() -> AsyncIterator[MeshCatalog]:
-    served = ServedAgent()
-    await served.start()
-    try:
+    async with ServedAgent() as served:
         yield MeshCatalog(served)
-    finally:
-        await served.stop()
 
 
 async def follow(watched: Watched, history: Sequence[Change], order: random.Random) -> None:
