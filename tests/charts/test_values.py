@@ -57,6 +57,7 @@ SAMPLES: dict[str, Any] = {
     "server.extraEnvironmentVars": {"A": "b"},
     "server.extraLabels": {"team": "mesh"},
     "server.enabled": True,
+    "server.storage": "7Gi",
     "server.replicas": 2,
     "server.disruptionBudget.maxUnavailable": 0,
 }
@@ -203,9 +204,14 @@ def test_what_cannot_be_done_or_must_not_be_ignored_is_refused(values: dict[str,
         ("server", True),
         ("ui.service.type", "Node"),
         ("connectInject.metrics.defaultMergedMetricsPort", 70_000),
+        ("global.name", "My_Mesh"),
+        ("global.datacenter", "My DC"),
+        ("server.storage", "10Gb"),
+        ("server.resources.requests.memory", "much"),
+        ("connectInject.sidecarProxy.resources.limits.cpu", "-1"),
     ],
 )
-def test_a_value_of_another_type_is_refused_with_its_path(path: str, value: object) -> None:
+def test_a_value_of_another_type_or_form_is_refused_with_its_path(path: str, value: object) -> None:
     with pytest.raises((HelmRenderError, HelmValuesError), match=re.escape("/" + path.replace(".", "/"))):
         render({path: value})
 

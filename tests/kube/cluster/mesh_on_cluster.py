@@ -129,7 +129,7 @@ class Calls:
 @contextmanager
 def mesh_on_cluster(directory: Path, values: str = "") -> Iterator[Mesh]:
     """Create a cluster, install the mesh, and remove all of it with the block. values: further Helm flags."""
-    port = free_port(8500)
+    port = free_port(0)
     environment = {
         "PATH": prepare(directory / "bin"),
         "KUBECONFIG": str(directory / "kubeconfig"),
