@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -5,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from pellucid.localkube.node.environment import PodFacts
-from pellucid.localkube.node.node_parts import NodeParts
+from pellucid.localkube.node.node_parts import IssueToken, NodeParts
 from pellucid.localkube.node.pod_volumes import PodVolumes
 from pellucid.localkube.types.kinds import (
     CONFIG_MAPS,
@@ -74,6 +75,43 @@ async def test_mounts_of_a_container_never_reach_the_node(node: Node) -> None:
     assert "Bidirectional of /v is not supported" in state(pod)["waiting"]["message"]
 
 
+def parts_for_volumes(
+    node: Node, directory: Path, issue_token: IssueToken, now: Callable[[], datetime]
+) -> NodeParts:
+    """As much of a node as volumes need."""
+    unused = cast(Any, None)
+    return NodeParts(
+        name="n",
+        directory=directory,
+        resources=node.resources,
+        runtime=unused,
+        images=unused,
+        network=unused,
+        events=unused,
+        issue_token=issue_token,
+        now=now,
+        capacity={},
+    )
+
+
+async def test_what_containers_do_to_a_volume_of_theirs_stays(node: Node, tmp_path: Path) -> None:
+    async def no_token(pod: Object, projection: Object) -> str:
+        raise AssertionError("no volume has a token")
+
+    pod: Object = {
+        "metadata": {"name": "a", "namespace": "default", "uid": "u"},
+        "spec": {"containers": [], "volumes": [{"name": "v", "emptyDir": {}}]},
+    }
+    volumes = PodVolumes(
+        parts_for_volumes(node, tmp_path, no_token, lambda: datetime.now(UTC)), tmp_path / "volumes"
+    )
+    place = (await volumes.refresh(pod, PodFacts((), ())))["v"]
+    assert place.stat().st_mode & 0o777 == 0o777
+    place.chmod(0o700)
+    await volumes.refresh(pod, PodFacts((), ()))
+    assert place.stat().st_mode & 0o777 == 0o700
+
+
 async def test_a_token_is_renewed_when_four_fifths_of_its_life_are_over(node: Node, tmp_path: Path) -> None:
     times = [datetime(2026, 1, 1, tzinfo=UTC)]
     issued: list[Object] = []
@@ -90,19 +128,7 @@ async def test_a_token_is_renewed_when_four_fifths_of_its_life_are_over(node: No
             "volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": projection}]}}],
         },
     }
-    unused = cast(Any, None)
-    parts = NodeParts(
-        name="n",
-        directory=tmp_path,
-        resources=node.resources,
-        runtime=unused,
-        images=unused,
-        network=unused,
-        events=unused,
-        issue_token=issue,
-        now=lambda: times[0],
-        capacity={},
-    )
+    parts = parts_for_volumes(node, tmp_path, issue, lambda: times[0])
     volumes = PodVolumes(parts, tmp_path / "volumes")
     told = []
     for seconds in (0, 479, 1, 479, 1):

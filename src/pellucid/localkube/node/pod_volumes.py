@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pellucid.localkube.node.environment import PodFacts, Sources
 from pellucid.localkube.node.memory_volumes import make_memory_volume, release_memory_volume
 from pellucid.localkube.node.node_parts import NodeParts
 from pellucid.localkube.node.quantities import quantity_in
-from pellucid.localkube.node.volume_files import VolumeError, volume_files
+from pellucid.localkube.node.volume_files import File, VolumeError, volume_files
 from pellucid.localkube.node.volumes import host_path, make_empty, write_files
 from pellucid.localkube.types.kinds import (
     CONFIG_MAPS,
@@ -77,6 +77,10 @@ class PodVolumes:
         self._parts = parts
         self._directory = directory
         self._tokens: dict[tuple[str, str], _Token] = {}
+        self._written: dict[Path, Mapping[str, File]] = {}
+        """What the volumes with files of ours hold: a pod is looked at often, and they seldom change."""
+        self._made: set[Path] = set()
+        """Empty volumes, which are the containers' own from then on."""
         self._in_memory: set[Path] = set()
 
     @property
@@ -123,17 +127,20 @@ class PodVolumes:
         if files is None:
             kind = next((key for key in volume if key != "name"), "nothing")
             raise VolumeError(f"volumes of kind {kind} are not supported here")
-        await asyncio.to_thread(write_files, place, files, group)
+        if self._written.get(place) != files:
+            await asyncio.to_thread(write_files, place, files, group)
+            self._written[place] = files
         return place
 
     async def _empty(self, source: Object, place: Path, group: int | None) -> None:
-        if place in self._in_memory:
+        if place in self._made:
             return
-        if source.get("medium") == "Memory":
+        if source.get("medium") == "Memory" and place not in self._in_memory:
             size = quantity_in(str(source["sizeLimit"]), "1") if "sizeLimit" in source else 0
             await asyncio.to_thread(make_memory_volume, place, size)
             self._in_memory.add(place)
         await asyncio.to_thread(make_empty, place, group)
+        self._made.add(place)
 
     async def _token(self, pod: Object, projection: Object) -> str:
         """The token in use, or a new one when four fifths of its life, or a day, are over."""
