@@ -38,6 +38,14 @@ def test_a_script_called_envoy_is_passed_over(tmp_path: Path, monkeypatch: pytes
     assert find_envoy().parent != tmp_path
 
 
+def test_a_directory_of_path_that_cannot_be_searched_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = executable(tmp_path / "envoy", "\x7fELF")
+    monkeypatch.setenv("PATH", os.pathsep.join(("n" * 300, str(tmp_path))))
+    assert find_envoy() == mine
+
+
 def test_the_binary_tells_its_version(tmp_path: Path) -> None:
     major, minor, patch = envoy_version(find_envoy()).split(".")
     assert (int(major), int(minor), int(patch)) >= (1, 15, 0)

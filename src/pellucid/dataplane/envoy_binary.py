@@ -72,8 +72,9 @@ def envoy_command(binary: Path, config_path: str, further: Sequence[str] = ()) -
 def _executable(name: str) -> Path | None:
     """The file that a shell would run; shutil.which would bring libraries for compression into every pod."""
     directories = [""] if os.sep in name else os.get_exec_path()
-    files = (Path(directory, name) for directory in directories)
-    return next((file for file in files if file.is_file() and os.access(file, os.X_OK)), None)
+    files = (os.path.join(directory, name) for directory in directories)
+    # os.path.isfile is not put out by a directory that may not be searched; Path.is_file is.
+    return next((Path(file) for file in files if os.path.isfile(file) and os.access(file, os.X_OK)), None)
 
 
 def _is_script(path: Path) -> bool:
