@@ -160,6 +160,12 @@ def test_a_users_fixed_tag_replaces_the_standard_one() -> None:
     assert [t["fixed_value"] for t in tags if t["tag_name"] == "local_cluster"] == ["ours"]
 
 
+def test_without_service_tags_nothing_is_read_out_of_counter_names() -> None:
+    tags = build_bootstrap(settings(service_tags=False))["stats_config"]["stats_tags"]
+    assert tags
+    assert all("fixed_value" in tag for tag in tags)
+
+
 def test_sink_urls_come_from_the_environment() -> None:
     config = BootstrapConfig(envoy_statsd_url="$STATSD", envoy_dogstatsd_url="udp://${HOST_IP}:8125")
     environment = {"STATSD": "udp://192.0.2.1:9125", "HOST_IP": "192.0.2.2"}

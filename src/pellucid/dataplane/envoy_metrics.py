@@ -147,13 +147,16 @@ def _stats_tags(settings: BootstrapSettings) -> Iterator[Json]:
     }
     for name, value in {**{n: v for n, v in standard.items() if v}, **fixed}.items():
         yield {"tag_name": name, "fixed_value": value}
-    regular = [*_cluster_tags("consul.destination.", "(?:passthrough~)?")]
-    regular += [(name, expression.replace("{p}", _PART)) for name, expression in _UPSTREAM_TAGS]
-    if not settings.omit_deprecated_tags:
-        regular += _cluster_tags("consul.", "")
-    for name, expression in regular:
+    for name, expression in _service_tags(settings) if settings.service_tags else ():
         if name not in fixed:
             yield {"tag_name": name, "regex": expression}
+
+
+def _service_tags(settings: BootstrapSettings) -> Iterator[tuple[str, str]]:
+    yield from _cluster_tags("consul.destination.", "(?:passthrough~)?")
+    yield from ((name, expression.replace("{p}", _PART)) for name, expression in _UPSTREAM_TAGS)
+    if not settings.omit_deprecated_tags:
+        yield from _cluster_tags("consul.", "")
 
 
 def _user_tags(tags: tuple[str, ...]) -> Iterator[tuple[str, str]]:

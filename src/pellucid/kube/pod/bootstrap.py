@@ -19,5 +19,6 @@ def bootstrap_settings(settings: SidecarSettings, registration: Registration) ->
         token=registration.sidecar.credential,
         prometheus_backend_port=metrics.merged_port or None,
         prometheus_scrape_path=metrics.scrape_path,
+        service_tags=bool(metrics.bind_address),
         config=BootstrapConfig(envoy_prometheus_bind_addr=metrics.bind_address),
     )
