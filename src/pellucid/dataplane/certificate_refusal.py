@@ -10,14 +10,19 @@ _NOT_YET_VALID, _EXPIRED = 9, 10
 _OF_ANOTHER_AUTHORITY = (18, 19, 20, 7)
 
 
+def is_of_another_authority(error: ssl.SSLCertVerificationError) -> bool:
+    """Whether another authority than those that are trusted signed it."""
+    return error.verify_code in _OF_ANOTHER_AUTHORITY
+
+
 def refusal(error: ssl.SSLCertVerificationError) -> str:
     """A few words for people."""
+    if is_of_another_authority(error):
+        return "its certificate is of an authority that is not trusted here"
     match error.verify_code:
         case code if code == _NOT_YET_VALID:
             return "its certificate is not yet valid: the clock here is behind, or was ahead there"
         case code if code == _EXPIRED:
             return "its certificate has expired, or the clock here is ahead"
-        case code if code in _OF_ANOTHER_AUTHORITY:
-            return "its certificate is of an authority that is not trusted here"
         case _:
             return f"its certificate is not valid: {error.verify_message}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,30 @@ def test_a_webhook_whose_authority_expired_makes_another(
     )
     assert answer in eventually(lambda: mesh.ask(asks).stdout, "the API server gets an answer")
     assert mesh.restarts() == before
+
+
+def test_a_second_injector_is_noted_when_it_is_installed(mesh: Mesh) -> None:
+    said = mesh.run("helm install second hashicorp/consul --dry-run=server --set connectInject.enabled=true")
+    assert "There is another injector in this cluster, consul-consul-connect-injector" in said
+
+
+def test_an_envoy_that_is_killed_is_started_again_and_the_pod_says_so(mesh: Mesh) -> None:
+    mesh.apply("latecomer.yaml")
+    mesh.ready("latecomer")
+    kill = 'for each in /proc/[0-9]*; do [ "$(cat $each/comm)" = envoy ] && kill -9 ${each#/proc/}; done'
+    mesh.run(f"kubectl exec latecomer -c envoy-sidecar -- sh -c '{kill}; true'")
+
+    def sidecar() -> Any:
+        containers = mesh.get("pod latecomer")["status"]["initContainerStatuses"]
+        (found,) = (each for each in containers if each["name"] == "envoy-sidecar")
+        return found
+
+    ended = eventually(lambda: sidecar()["lastState"].get("terminated"), "the container has ended")
+    assert ended["message"].strip().endswith("Envoy was killed by signal 9 while serving")
+    call = "kubectl exec latecomer -c latecomer -- curl --silent --max-time 3 http://greeting:8080/hello"
+    eventually(lambda: mesh.ask(call).stdout == "Hello World\n", "the pod is in the mesh again")
+    assert sidecar()["restartCount"] == 1
+    mesh.run("kubectl delete pod latecomer --now")
 
 
 def base64_of(text: str) -> str:

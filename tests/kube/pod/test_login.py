@@ -127,7 +127,7 @@ async def test_a_refusal_is_told_in_the_servers_words(
 
 async def test_a_server_of_another_authority_is_not_spoken_to(server: LoginServer) -> None:
     stranger = self_signed("localhost").certificate.decode()
-    with pytest.raises(NotLoggedIn, match="is not trusted: its certificate is of an authority that is not"):
+    with pytest.raises(NotLoggedIn, match="of an authority that is not trusted here; delete the pod"):
         await login(server.address(authority=stranger), server.token)
     with pytest.raises(
         NotLoggedIn, match="is not trusted: its certificate is not valid: IP address mismatch"

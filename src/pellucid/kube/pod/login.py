@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from pellucid.dataplane.certificate_refusal import refusal
+from pellucid.dataplane.certificate_refusal import is_of_another_authority, refusal
 from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, exchange, reason
 from pellucid.kube.pod.clock import clock_problem
 from pellucid.kube.pod.settings import Server
@@ -72,7 +72,9 @@ async def login(server: Server, token_file: Path) -> Registration:
     except TimeoutError:
         raise NotLoggedIn(f"{where} does not answer in time") from None
     except ssl.SSLCertVerificationError as problem:
-        raise NotLoggedIn(f"{where} is not trusted: {refusal(problem)}") from problem
+        # What it trusts, a pod got when it was made; a server that has lost its volume is another to it.
+        remedy = "; delete the pod: what made it makes another" if is_of_another_authority(problem) else ""
+        raise NotLoggedIn(f"{where} is not trusted: {refusal(problem)}{remedy}") from problem
     except OSError as problem:
         raise NotLoggedIn(f"{where} does not answer: {reason(problem)}") from problem
     except MalformedReplyError as problem:

@@ -100,7 +100,7 @@ class Sidecar:
             try:
                 await self._start_envoy(registration)
             except EnvoyFailedError as failure:
-                logger.error("%s", failure)
+                _tell(failure)
                 return 1
             another = asyncio.create_task(self._another_login())
             gone = asyncio.create_task(self._envoy.wait_gone())
@@ -110,7 +110,7 @@ class Sidecar:
                 another.cancel()
                 gone.cancel()
             if gone.done():
-                logger.error("%s", self._envoy.failure())
+                _tell(self._envoy.failure())
                 return 1
             registration = another.result()
             await self._envoy.stop()
@@ -192,6 +192,13 @@ class Sidecar:
         return EnvoyProcess(
             self._admin, lambda: is_listening(own, DEFAULT_INBOUND_PORT), DEFAULT_INBOUND_PORT
         )
+
+
+def _tell(failure: EnvoyFailedError) -> None:
+    """What Envoy wrote, then why it is gone: the end of the log is what `kubectl describe` shows."""
+    reason, _, written = str(failure).partition("\n")
+    logger.error("Envoy's last lines:\n%s", written)
+    logger.error("%s", reason)
 
 
 def _with_workers(arguments: tuple[str, ...]) -> tuple[str, ...]:
