@@ -90,6 +90,7 @@ class WorkloadSidecar:
             envoy_version=envoy_version(self._binary),
             token=credential or self._settings.agent.token,
             proxy_mark=PROXY_MARK if self._rootless else None,
+            service_tags=False,  # Nothing collects counters in a namespace of its own.
         )
 
     async def _spawn(self, command_line: CommandLine, config: int, output: int) -> RunningProcess:
