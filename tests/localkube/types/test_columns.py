@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from pellucid.localkube.types.columns import duration, path_value, pod_status
+from pellucid.localkube.types.columns import duration, path_value, pod_status, table_of
+from pellucid.localkube.types.kinds import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, Resource
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,13 @@ def test_printer_columns_find_names_indexes_and_conditions() -> None:
     assert path_value(value, ".spec.items[0].a") == 1
     assert path_value(value, '.status.conditions[?(@.type=="Ready")].status') == "True"
     assert path_value(value, ".spec.missing.deeper") is None
+
+
+@pytest.mark.parametrize("resource", [PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES])
+def test_what_is_being_deleted_and_still_in_use_is_terminating(resource: Resource) -> None:
+    columns, cells = table_of(resource, None)
+    status = [column.name for column in columns].index("Status")
+    bound = {"metadata": {"name": "data"}, "spec": {}, "status": {"phase": "Bound"}}
+    going = {**bound, "metadata": {"name": "data", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [cells(each, now)[status] for each in (bound, going)] == ["Bound", "Terminating"]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pellucid.localkube.api.store import Resources
+from pellucid.localkube.controllers.claim_protection import CLAIM_PROTECTION_CONTROLLER
 from pellucid.localkube.controllers.controller import Controller
 from pellucid.localkube.controllers.cronjob import CRON_JOB_CONTROLLER
 from pellucid.localkube.controllers.custom_resource_definition import CUSTOM_RESOURCE_DEFINITION_CONTROLLER
@@ -59,6 +60,7 @@ def controllers(
         JOB_CONTROLLER,
         CRON_JOB_CONTROLLER,
         claim_controller(volumes),
+        CLAIM_PROTECTION_CONTROLLER,
         VOLUME_CONTROLLER,
         ENDPOINTS_CONTROLLER,
         kubernetes_service_controller(kubernetes_service),

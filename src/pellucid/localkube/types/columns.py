@@ -413,7 +413,7 @@ def _claim(value: Object, now: datetime.datetime) -> Cells:
     spec, status = _spec(value), _status(value)
     return [
         value["metadata"]["name"],
-        status.get("phase", ""),
+        _phase_unless_deleting(value),
         spec.get("volumeName", ""),
         (status.get("capacity") or {}).get("storage", ""),
         _modes(status.get("accessModes") or ()),
@@ -432,7 +432,7 @@ def _volume(value: Object, now: datetime.datetime) -> Cells:
         (spec.get("capacity") or {}).get("storage", ""),
         _modes(spec.get("accessModes") or ()),
         spec.get("persistentVolumeReclaimPolicy", ""),
-        status.get("phase", ""),
+        _phase_unless_deleting(value),
         f"{claim['namespace']}/{claim['name']}" if claim else "",
         spec.get("storageClassName") or "",
         spec.get("volumeAttributesClassName") or "<unset>",
@@ -440,6 +440,10 @@ def _volume(value: Object, now: datetime.datetime) -> Cells:
         _age_of(value, now),
         spec.get("volumeMode", ""),
     ]
+
+
+def _phase_unless_deleting(value: Object) -> str:
+    return "Terminating" if "deletionTimestamp" in value["metadata"] else _status(value).get("phase", "")
 
 
 def _modes(modes: Sequence[str]) -> str:
