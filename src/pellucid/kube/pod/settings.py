@@ -11,7 +11,6 @@ from pellucid.dataplane.redirect_settings import InvalidSettingError, parse_port
 from pellucid.kube.pods import DATA_DIRECTORY
 from pellucid.kube.probe_targets import ProbeTarget
 
-SERVER_PORT, XDS_PORT = 8501, 8502
 _ENVIRONMENT = ("POD_NAME", "POD_NAMESPACE", "CONSUL_HTTP_ADDR", "CONSUL_GRPC_ADDR", "PELLUCID_SERVER_CA")
 
 
