@@ -37,6 +37,16 @@ def test_a_pod_without_a_service_is_in_the_mesh_by_its_containers_name(mesh: Mes
     mesh.run("kubectl delete pod latecomer --now")
 
 
+def test_a_pod_whose_service_does_not_exist_says_so_and_waits_for_it(mesh: Mesh) -> None:
+    mesh.apply("lost.yaml")
+    missing = 'names "nowhere", but no Service of that name has this pod behind it'
+    eventually(lambda: missing in mesh.ask("kubectl describe pod lost").stdout, "it says what is missing")
+    mesh.run("kubectl create service clusterip nowhere --tcp=80")
+    mesh.run("kubectl label pod lost app=nowhere")
+    mesh.ready("lost")
+    mesh.run("kubectl delete --now --wait=false pod/lost service/nowhere")
+
+
 @pytest.mark.parametrize(
     ("token", "reason"),
     [

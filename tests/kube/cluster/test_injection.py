@@ -43,6 +43,7 @@ def test_the_classic_layout_reaches_its_upstreams_without_redirection(mesh: Mesh
     ("annotation", "problem"),
     [
         ("connect-service-upstreams=pay", 'upstream "pay" is invalid: write name:port'),
+        ("connect-service-upstreams=a:1234\\,b:1234", 'upstreams "a" and "b" are both given port 1234'),
         ("transparent-proxy-exclude-inbound-ports=http", "value of http is not a valid integer"),
         ("connect-inject=maybe", 'error checking if should inject: strconv.ParseBool: parsing "maybe"'),
     ],
