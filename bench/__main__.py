@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Measure the mesh with real programs; see docs/benchmarks.md."
     )
-    parser.add_argument("--quick", action="store_true", help="smaller and shorter: under two minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller and shorter: some three minutes")
     parser.add_argument(
         "--only", action="append", choices=list(SCENARIOS), help="this one only; repeatable", metavar="NAME"
     )
