@@ -17,7 +17,7 @@ API_PORT = 8500
 
 @contextmanager
 def stage_on(plane: ControlPlane, files: Path, telling: Telling) -> Iterator[Stage]:
-    """A shell in the folder `files` whose `kubectl`, `helm` and `consul` are the node's."""
+    """A shell in the folder `files` whose `kubectl`, `helm`, `consul` and `curl` are the node's."""
     environment = {
         "PATH": _commands(plane),
         "KUBECONFIG": str(plane.kubeconfig),
@@ -32,8 +32,9 @@ def _commands(plane: ControlPlane) -> str:
     outer, inner = plane.directory / "commands", plane.directory / "tools"
     path = prepare(inner)
     outer.mkdir(exist_ok=True)
-    for name in (*OURS, "kubectl"):
-        command = f'exec nsenter --target={plane.namespace.pid} --net {inner / name} "$@"'
+    programs = {**{name: str(inner / name) for name in (*OURS, "kubectl")}, "curl": "/usr/bin/curl"}
+    for name, path_inside in programs.items():
+        command = f'exec nsenter --target={plane.namespace.pid} --net {path_inside} "$@"'
         # The node is there already, and nobody deletes it but the test.
         _write(outer / name, "exit 0" if name == "kind" else command)
     return f"{outer}:{path}"

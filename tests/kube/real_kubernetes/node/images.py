@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).parents[4]
 _STORE = CHECKOUT / ".cache" / "kubernetes" / "images"
 _BASE = "docker.io/library/debian:12-slim"
 _MIRROR = "http://deb.debian.org/debian"
+_LEFT_OUT = ("dev", "var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale")
 _ENVIRONMENT = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 OUR_IMAGE = f"docker.io/pellucid/pellucid:{__version__}"
@@ -76,17 +77,12 @@ def push(registry: str, *inside: str) -> None:
         _buildah(*words, f"docker://{registry}/{path}", inside=inside)
 
 
-def size(name: str) -> int:
-    """An image's bytes, unpacked."""
-    shown = _buildah("images", "--format={{.Size}}", name).stdout
-    return int(shown)
-
-
 def _build_base() -> None:
     with tempfile.TemporaryDirectory(dir=_STORE.parent) as directory:
         root, archive = Path(directory) / "root", Path(directory) / "root.tar"
         _run("debootstrap", "--variant=minbase", "bookworm", str(root), _MIRROR)
-        _run("tar", "--create", f"--file={archive}", f"--directory={root}", "--exclude=./dev/*", ".")
+        without = [f"--exclude=./{path}/*" for path in _LEFT_OUT]
+        _run("tar", "--create", f"--file={archive}", f"--directory={root}", *without, ".")
         container = _buildah("from", "scratch").stdout.strip()
         _buildah("add", "--quiet", container, str(archive), "/")
         _buildah("config", "--env", _ENVIRONMENT, "--cmd", "bash", container)
