@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,6 +81,11 @@ class Mesh:
             )
             for pod in self.get("pods")["items"]
         }
+
+    def restarted_since(self, before: Mapping[str, int]) -> list[str]:
+        """The pods that were there before and still are, a container of which was started anew meanwhile."""
+        now = self.restarts()
+        return [pod for pod, count in before.items() if now.get(pod, count) != count]
 
     @contextmanager
     def without_api_server(self) -> Iterator[None]:
