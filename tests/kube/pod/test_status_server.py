@@ -35,6 +35,11 @@ async def test_a_page_says_its_status_and_why(port: int) -> None:
     assert answer.endswith("waiting for the login: nobody there\n")
 
 
+async def test_a_page_is_found_behind_two_slashes_as_old_kubelets_ask_for_a_hook(port: int) -> None:
+    answer = await ask(port, b"GET //ready HTTP/1.1\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 503 ")
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

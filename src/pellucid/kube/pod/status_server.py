@@ -46,12 +46,17 @@ async def _answer(reader: asyncio.StreamReader, pages: Mapping[str, Page]) -> An
         method, target, _ = head.partition(b"\r\n")[0].decode().split(" ")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         return Answer(400, "bad request\n")
-    page = pages.get(target.partition("?")[0])
+    page = pages.get(_path(target))
     if page is None:
         return Answer(404, "not found\n")
     if method != "GET":
         return Answer(405, "only GET\n")
     return await page()
+
+
+def _path(target: str) -> str:
+    """Kubelets as old as 1.20 put a slash before the path of a `preStop` hook, which has one already."""
+    return "/" + target.partition("?")[0].lstrip("/")
 
 
 def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
