@@ -53,6 +53,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 
 test_a_job = jobs.test_a_job_calls_at_once_and_completes
 test_a_refusal = injection.test_what_cannot_work_is_told_to_whoever_creates_the_pod
+test_a_rolling_restart = interruptions.test_a_rolling_restart_costs_no_request
 test_creating_pods_meanwhile = injection.test_a_rolling_restart_of_the_injector_fails_no_creation
 test_several_ports_of_a_service = several_ports.test_every_port_of_a_service_leads_to_its_own_port_of_the_pod
 test_the_classic_layout = injection.test_the_classic_layout_reaches_its_upstreams_without_redirection
@@ -62,11 +63,6 @@ def hello(mesh: Mesh, host: str) -> str:
     """What the pod `loader` hears from a host; empty if nothing."""
     ask = f"import urllib.request as http; print(http.urlopen('http://{host}:8080/hello').read().decode())"
     return mesh.ask(f'kubectl exec loader -c loader -- python3 -c "{ask}"').stdout.strip()
-
-
-@pytest.mark.parametrize("what", [interruptions.SERVER, interruptions.INJECTOR])
-def test_a_rolling_restart_of_the_mesh_costs_no_request(mesh: Mesh, what: str) -> None:
-    interruptions.test_a_rolling_restart_costs_no_request(mesh, what)
 
 
 def test_each_pod_of_a_stateful_set_is_dialled_by_its_own_name(mesh: Mesh) -> None:
