@@ -13,8 +13,5 @@ from tests.kube.cluster.mesh_on_cluster import Mesh, mesh_on_cluster
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """The mesh, with two greeting pods and one that calls them."""
     with mesh_on_cluster(tmp_path_factory.mktemp("mesh")) as mesh:
-        mesh.run("kubectl create configmap programs --from-file=calls.py --from-file=probed.py")
-        mesh.apply("greeting.yaml")
-        mesh.rolled_out("deployment/greeting")
-        mesh.ready("loader")
+        mesh.greetings()
         yield mesh

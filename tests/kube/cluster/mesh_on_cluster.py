@@ -54,6 +54,13 @@ class Mesh:
         """Objects, as JSON."""
         return json.loads(self.ask(f"kubectl get {what} -o json").stdout or "{}")
 
+    def greetings(self) -> None:
+        """Two pods that greet, and one, `loader`, that calls them; the programs of all pods of the tests."""
+        self.run("kubectl create configmap programs --from-file=calls.py --from-file=probed.py")
+        self.apply("greeting.yaml")
+        self.rolled_out("deployment/greeting")
+        self.ready("loader")
+
     def ready(self, *pods: str) -> None:
         """Wait until pods are ready."""
         for pod in pods:

@@ -4,21 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
+async def served(served: Served) -> Served:
     await served.kubectl("create", "role", "reader", "--verb=get,list", "--resource=pods")
     await served.kubectl("create", "rolebinding", "reads", "--role=reader", "--user=bob")
-    yield served
-    await served.close()
+    return served
 
 
 async def refusal(served: Served, *arguments: str, stdin: str = "") -> str:

@@ -14,7 +14,7 @@ import pytest
 from pellucid.localkube.api.conversion import ConversionWebhooks
 from pellucid.localkube.http.connection import Request, Response
 from pellucid.localkube.types.kinds import CUSTOM_RESOURCE_DEFINITIONS, Resource
-from tests.localkube.http.served import Served, serve, webhook_at
+from tests.localkube.http.served import Served, webhook_at
 
 Object = dict[str, Any]
 
@@ -73,13 +73,6 @@ def definition(port: int, authority: Path) -> Object:
             "conversion": {"strategy": "Webhook", "webhook": webhook},
         },
     }
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
-    yield served
-    await served.close()
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served
 
 Object = dict[str, Any]
 
@@ -117,12 +115,10 @@ def text(value: Object) -> str:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
+async def served(served: Served) -> Served:
     await served.kubectl("create", "-f", "-", stdin=text(definition()))
     await served.kubectl("wait", "--for=condition=Established", "crd/gadgets.example.com")
-    yield served
-    await served.close()
+    return served
 
 
 async def refusal(served: Served, value: Object) -> str:

@@ -5,22 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served
 from tests.localkube.http.test_kubectl import WIDGETS
 
 pytest.importorskip("kopf")
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
-    yield served
-    await served.close()
 
 
 async def test_it_sees_a_custom_object_and_writes_its_status(served: Served) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import msgspec
-import pytest
 
 from pellucid.localkube.types.kinds import DEPLOYMENTS
 from tests.localkube.api.cluster import deployment
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served
 
 WEB = """
 apiVersion: v1
@@ -68,13 +65,6 @@ spec:
             type: object
             x-kubernetes-preserve-unknown-fields: true
 """
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
-    yield served
-    await served.close()
 
 
 async def test_apply_makes_then_leaves_alone_then_changes(served: Served) -> None:

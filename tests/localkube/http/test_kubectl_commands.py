@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from pellucid.localkube.types.kinds import BUILT_IN, DEPLOYMENTS, JOBS
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served
 
 WEB = """
 apiVersion: apps/v1
@@ -27,11 +25,9 @@ spec:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
+async def served(served: Served) -> Served:
     await served.kubectl("apply", "-f", "-", stdin=WEB)
-    yield served
-    await served.close()
+    return served
 
 
 async def run(served: Served, line: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +13,11 @@ from pellucid.localkube.api import watches
 from pellucid.localkube.http import connection
 from pellucid.localkube.types.kinds import CONFIG_MAPS
 from tests.localkube.api.cluster import config_map
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served
 
 Object = dict[str, Any]
 
 MANY = 5_000
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
-    yield served
-    await served.close()
 
 
 async def raw(served: Served, path: str) -> Object:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pellucid.localkube.types.kinds import CONFIG_MAPS
 from tests.localkube.api.cluster import config_map, deployment
-from tests.localkube.http.served import Served, serve
+from tests.localkube.http.served import Served
 
 client: Any = pytest.importorskip("kubernetes.client")
 config: Any = pytest.importorskip("kubernetes.config")
 watch: Any = pytest.importorskip("kubernetes.watch")
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
-    yield served
-    await served.close()
 
 
 async def test_it_makes_reads_patches_and_deletes(served: Served) -> None:

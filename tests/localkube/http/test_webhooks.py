@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ from pellucid.localkube.types.kinds import (
     VALIDATING_WEBHOOK_CONFIGURATIONS,
 )
 from tests.localkube.api.cluster import config_map, pod
-from tests.localkube.http.served import Served, serve, webhook_at
+from tests.localkube.http.served import Served, webhook_at
 
 Object = dict[str, Any]
 
@@ -43,13 +42,6 @@ class Webhook:
             return await self.behaviour(request)
         response = {"uid": review["request"]["uid"], **self.answer(review["request"])}
         return Response(body=msgspec.json.encode({**review, "response": response}))
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    served = await serve(tmp_path)
-    yield served
-    await served.close()
 
 
 @pytest.fixture

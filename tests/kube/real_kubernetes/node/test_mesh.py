@@ -44,10 +44,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     with node(tmp_path_factory.mktemp("node")) as plane, stage_on(plane, FILES, Telling()) as stage:
         mesh = Mesh(stage, API_PORT, plane.directory)
         mesh.run(f"helm install -f values.yaml --set controller.enabled=false --wait {CHART}")
-        mesh.run("kubectl create configmap programs --from-file=calls.py --from-file=probed.py")
-        mesh.apply("greeting.yaml")
-        mesh.rolled_out("deployment/greeting")
-        mesh.ready("loader")
+        mesh.greetings()
         yield mesh
 
 
