@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 
@@ -106,6 +107,29 @@ async def test_a_later_pod_of_the_same_name_does_not_inherit_the_credential(agen
     assert agent.log.head.get(CREDENTIALS, key) is None
     assert (await login(agent, "pod"))[0] == 404
     assert (await login(agent, "later-pod"))[0] == 200
+
+
+async def test_a_credential_is_told_from_what_is_none(agent: ServedAgent) -> None:
+    await register(agent)
+    given = json.loads((await login(agent, "pod"))[1])["Services"][1]
+
+    async def asked(token: str, service: str = given["ID"], node: str = "worker-virtual") -> tuple[int, str]:
+        answer = await agent.client.get(
+            f"/v1/pellucid/credential/{service}?node={node}", headers={"X-Consul-Token": token}
+        )
+        return answer.status_code, answer.text
+
+    assert await asked(given["Credential"]) == (200, "true")
+    refused = (
+        403,
+        'Permission denied: the token is not the workload credential of "hello-1-hello-sidecar-proxy"',
+    )
+    assert await asked("") == refused
+    assert await asked("pellucid-guessed") == refused
+    assert await asked(given["Credential"], node="another") == refused
+    assert (await asked(given["Credential"], "another"))[0] == 403
+    await login(agent, "pod")
+    assert await asked(given["Credential"]) == refused
 
 
 async def test_it_waits_for_the_registration(agent: ServedAgent) -> None:

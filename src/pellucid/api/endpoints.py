@@ -107,6 +107,7 @@ ENDPOINTS: tuple[Endpoint[Handler], ...] = _rows(
         "/v1/internal/ui/metrics-proxy/": ("GET", internal_ui.metrics_proxy),
         "/v1/kv/": ("GET PUT DELETE", kv.key),
         "/v1/pellucid/login": ("PUT", pellucid_login.login),
+        "/v1/pellucid/credential/": ("GET", pellucid_login.credential),
         "/v1/status/leader": ("GET", status.leader),
         "/v1/status/peers": ("GET", status.peers),
         # Access control, which is off.

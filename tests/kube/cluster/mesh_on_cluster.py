@@ -119,7 +119,11 @@ class Mesh:
         """Twenty requests a second from the pod `loader`, as long as the block lasts."""
         with self.stage.program("kubectl exec loader -c loader -- python3 /programs/calls.py") as program:
             program.wait_for(lambda line: line.startswith("ok"), seconds=30)
-            yield Calls(program)
+            calls = Calls(program)
+            yield calls
+        if calls.failures:
+            self.run("kubectl logs --timestamps --since=2m loader -c envoy-sidecar")
+            self.run("kubectl logs --timestamps --since=2m -l app=greeting -c envoy-sidecar")
 
 
 class Calls:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.kube.pod.login import NotLoggedIn, logged_in, login
+from pellucid.kube.pod.login import NotLoggedIn, is_refused, logged_in, login
 from pellucid.kube.pod.settings import Server
 from tests.self_signed import self_signed
 
@@ -41,6 +41,10 @@ class LoginServer:
     directory: Path
     answers: list[tuple[int, str]] = field(default_factory=lambda: [(200, json.dumps(ANSWER))])
     bodies: list[Any] = field(default_factory=list)
+    credential_status: int = 200
+    """What it answers when asked whether a credential counts."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Where, and with which token."""
     clock_ahead: timedelta = timedelta()
     """How far this server's clock is from that of the pod."""
 
@@ -81,6 +85,12 @@ class LoginServer:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
+            def do_GET(self) -> None:
+                server.asked.append((self.path, self.headers["X-Consul-Token"]))
+                self.send_response(server.credential_status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return super().date_time_string(time.time() + server.clock_ahead.total_seconds())
 
@@ -106,6 +116,25 @@ async def test_the_token_is_shown_and_the_registration_understood(server: LoginS
 
 async def test_the_credential_is_in_no_representation(server: LoginServer) -> None:
     assert "secret" not in repr(await login(server.address(), server.token))
+
+
+@pytest.mark.parametrize(("status", "refused"), [(200, False), (403, True), (404, False), (503, False)])
+async def test_only_a_refusal_means_that_a_credential_does_not_count(
+    server: LoginServer, status: int, refused: bool
+) -> None:
+    registration = await login(server.address(), server.token)
+    server.credential_status = status
+    assert await is_refused(server.address(), registration) is refused
+    where = "/v1/pellucid/credential/hello-1-hello-sidecar-proxy?node=worker-virtual"
+    assert server.asked == [(where, "secret")]
+
+
+async def test_a_server_that_is_away_refuses_no_credential(server: LoginServer) -> None:
+    registration = await login(server.address(), server.token)
+    nobody = Server("localhost", 1, "localhost", 1, server.authority)
+    assert not await is_refused(nobody, registration)
+    stranger = server.address(authority=self_signed("localhost").certificate.decode())
+    assert not await is_refused(stranger, registration)
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,19 @@ from itertools import chain, repeat
 import pytest
 
 from pellucid.dataplane.envoy_admin import EnvoyAdmin
-from pellucid.kube.pod.settings import Server
-from pellucid.kube.pod.stream_watch import LOST_LOOKS, credential_is_lost
+from pellucid.kube.pod.stream_watch import credential_is_lost
 
 GAUGE = b"control_plane.connected_state: %d\n"
 
 
 class Scene:
-    """An admin interface that tells one state at each look, and the server's port."""
+    """An admin interface that tells one state at each look, and a server that is asked in between."""
 
-    def __init__(self, states: Sequence[int | None], server_port: int) -> None:
-        """None: the admin interface does not answer."""
+    def __init__(self, states: Sequence[int | None], refusals: Sequence[bool]) -> None:
+        """None: the admin interface does not answer. After what is listed: no stream, and a refusal."""
         self._states: Iterator[int | None] = chain(states, repeat(0))
-        self.looks = 0
-        self.server = Server("127.0.0.1", 1, "127.0.0.1", server_port, "")
-        self.admin_port = 0
+        self._refusals = chain(refusals, repeat(True))
+        self.looks = self.questions = self.admin_port = 0
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -33,6 +31,10 @@ class Scene:
             body = GAUGE % state
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         writer.close()
+
+    async def is_refused(self) -> bool:
+        self.questions += 1
+        return next(self._refusals)
 
     async def sleep(self, _: float) -> None:
         self.looks += 1
@@ -45,43 +47,26 @@ class Scene:
         return dialling
 
 
-async def looks_until_lost(states: Sequence[int | None], server_port: int) -> int:
-    scene = Scene(states, server_port)
-    async with await asyncio.start_server(scene.answer, "127.0.0.1", 0) as admin:
-        scene.admin_port = admin.sockets[0].getsockname()[1]
-        await credential_is_lost(EnvoyAdmin(scene.dial), scene.server, scene.sleep)
-    return scene.looks
-
-
-@pytest.fixture
-def server_port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0), backlog=200) as server:
-        yield server.getsockname()[1]
-
-
 @pytest.mark.parametrize(
-    ("states", "looks"),
+    ("states", "refusals", "looks", "questions"),
     [
-        ((), LOST_LOOKS),
-        ((1, 1, 1), LOST_LOOKS + 3),
-        ((*(0,) * (LOST_LOOKS - 1), 1), 2 * LOST_LOOKS),
-        ((None, None), LOST_LOOKS + 2),
+        ((), (), 1, 1),
+        ((1, 1, 1), (), 4, 1),
+        ((None, None), (), 3, 1),
+        ((0, 0, 1), (False,) * 9, 11, 10),
     ],
     ids=[
-        "no stream",
-        "later",
-        "a stream between resets the count",
+        "no stream, and refused",
+        "with a stream the server is not asked",
         "an Envoy that does not answer is no proof",
+        "no stream alone is no proof, however long",
     ],
 )
-async def test_only_looks_in_a_row_without_a_stream_count(
-    states: Sequence[int | None], looks: int, server_port: int
+async def test_a_credential_is_lost_when_the_server_says_so_to_an_envoy_without_stream(
+    states: Sequence[int | None], refusals: Sequence[bool], looks: int, questions: int
 ) -> None:
-    assert await looks_until_lost(states, server_port) == looks
-
-
-async def test_a_server_that_is_away_is_no_reason() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    with pytest.raises(AssertionError, match="never counts as lost"):
-        await looks_until_lost((), port)
+    scene = Scene(states, refusals)
+    async with await asyncio.start_server(scene.answer, "127.0.0.1", 0) as admin:
+        scene.admin_port = admin.sockets[0].getsockname()[1]
+        await credential_is_lost(EnvoyAdmin(scene.dial), scene.is_refused, scene.sleep)
+    assert (scene.looks, scene.questions) == (looks, questions)

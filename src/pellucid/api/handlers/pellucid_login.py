@@ -1,5 +1,7 @@
 """`/v1/pellucid/login`: a pod proves who it is, and gets what opens its own sidecar's configuration.
 
+`/v1/pellucid/credential`: whether that still opens it.
+
 Ours, not Consul's. The token is bound to a pod, so it speaks for the instances of that very pod and no other;
 what it is answered with is their workload credential, which replaces an earlier one.
 """
@@ -18,6 +20,7 @@ from pellucid.api.outcome import Outcome
 from pellucid.api.registrations import credentials
 from pellucid.api.request import Peer, Request
 from pellucid.api.response import HttpError, Response, json_response
+from pellucid.api.workload_access import holds_credential
 from pellucid.derive.engine import Db, query
 from pellucid.identity.credentials import mint
 from pellucid.model.durations import SECOND, DurationError, parse_duration
@@ -45,6 +48,17 @@ def login(context: ApiContext, request: Request) -> Outcome:
             404, "there is no login here: the agent does not run with pellucid.kubernetes enabled"
         )
     return _answered(context, request.peer, body.bearer_token, _wait_seconds(request))
+
+
+def credential(context: ApiContext, request: Request) -> Outcome:
+    """`GET /v1/pellucid/credential/<service id>?node=`: whether the request's token is that of this instance.
+
+    There is one answer for a wrong credential and for an instance that is not there.
+    """
+    service_id = request.below
+    if not holds_credential(context.head, request, request.parameters.get("node"), service_id):
+        raise HttpError(403, f'Permission denied: the token is not the workload credential of "{service_id}"')
+    return json_response(True)
 
 
 async def _answered(context: ApiContext, peer: Peer, token: str, wait_s: float) -> Response:

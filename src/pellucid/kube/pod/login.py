@@ -1,4 +1,7 @@
-"""Proving whose pod this is: the kubelet's token for the credential of the pod's own registration."""
+"""Proving whose pod this is: the kubelet's token for the credential of the pod's own registration.
+
+And asking whether that credential still counts: it does not once the registration went, though another came.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from pellucid.dataplane.certificate_refusal import is_of_another_authority, refusal
-from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, exchange, reason
+from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, Reply, exchange, reason
 from pellucid.kube.pod.clock import clock_problem
 from pellucid.kube.pod.settings import Server
 
@@ -64,11 +68,8 @@ async def login(server: Server, token_file: Path) -> Registration:
     where = f"the server {server.host}:{server.port}"
     try:
         body = msgspec.json.encode({"BearerToken": _token(token_file)})
-        async with asyncio.timeout(_CONNECT_WITHIN_SECONDS):
-            reader, writer = await asyncio.open_connection(server.host, server.port, ssl=_trust(server))
-        async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
-            target = f"/v1/pellucid/login?wait={WAIT_SECONDS}s"
-            reply = await exchange(reader, writer, Ask("PUT", target, server.host, body=body), _MOST_BYTES)
+        target = f"/v1/pellucid/login?wait={WAIT_SECONDS}s"
+        reply = await _asked(server, Ask("PUT", target, server.host, body=body), _ANSWER_WITHIN_SECONDS)
     except TimeoutError:
         raise NotLoggedIn(f"{where} does not answer in time") from None
     except ssl.SSLCertVerificationError as problem:
@@ -87,6 +88,26 @@ async def login(server: Server, token_file: Path) -> Registration:
         return msgspec.json.decode(reply.body, type=Registration)
     except msgspec.MsgspecError as problem:
         raise NotLoggedIn(f"the server's answer is not understood: {problem}") from problem
+
+
+async def is_refused(server: Server, registration: Registration) -> bool:
+    """Whether the server says that it does not take the sidecar's credential; without an answer it may."""
+    sidecar = registration.sidecar
+    target = f"/v1/pellucid/credential/{quote(sidecar.id)}?{urlencode({'node': registration.node})}"
+    ask = Ask("GET", target, server.host, {"X-Consul-Token": sidecar.credential})
+    try:
+        reply = await _asked(server, ask, _CONNECT_WITHIN_SECONDS)
+    except (OSError, MalformedReplyError, NotLoggedIn):
+        return False
+    return reply.status == 403
+
+
+async def _asked(server: Server, ask: Ask, within_s: float) -> Reply:
+    """Raises OSError (TimeoutError is one), MalformedReplyError, NotLoggedIn."""
+    async with asyncio.timeout(_CONNECT_WITHIN_SECONDS):
+        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=_trust(server))
+    async with asyncio.timeout(within_s):
+        return await exchange(reader, writer, ask, _MOST_BYTES)
 
 
 def _token(file: Path) -> str:

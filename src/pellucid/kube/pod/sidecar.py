@@ -37,7 +37,7 @@ from pellucid.kube.pod.application import application_is_there
 from pellucid.kube.pod.bootstrap import bootstrap_settings
 from pellucid.kube.pod.completion import Completion
 from pellucid.kube.pod.departure import WITHDRAWN_SECONDS, depart
-from pellucid.kube.pod.login import Registration, logged_in
+from pellucid.kube.pod.login import Registration, is_refused, logged_in
 from pellucid.kube.pod.merged_metrics import merged
 from pellucid.kube.pod.probing import probed
 from pellucid.kube.pod.settings import SidecarSettings
@@ -102,7 +102,7 @@ class Sidecar:
             except EnvoyFailedError as failure:
                 _tell(failure)
                 return 1
-            another = asyncio.create_task(self._another_login())
+            another = asyncio.create_task(self._another_login(registration))
             gone = asyncio.create_task(self._envoy.wait_gone())
             try:
                 await asyncio.wait((another, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -121,9 +121,9 @@ class Sidecar:
         logger.info("logged in as %s", registration.sidecar.id)
         return registration
 
-    async def _another_login(self) -> Registration:
+    async def _another_login(self, registration: Registration) -> Registration:
         """As soon as the one that Envoy has is of no use any more."""
-        await credential_is_lost(self._admin, self._settings.server)
+        await credential_is_lost(self._admin, partial(is_refused, self._settings.server, registration))
         logger.warning("the server does not take Envoy's credential any more; another one is asked for")
         return await self._logged_in()
 

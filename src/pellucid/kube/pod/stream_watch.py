@@ -1,4 +1,8 @@
-"""Does the server still know Envoy's credential? Its stream shows it; a server that is away is no answer."""
+"""Is Envoy's credential still of use? Without a stream to the server it may not be, and the server says so.
+
+That there is no stream proves nothing: Envoy may wait 30 seconds before it dials a server that was away, and
+each absence begins that anew.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pellucid.dataplane.envoy_admin import AdminError, EnvoyAdmin
-from pellucid.kube.pod.settings import Server
 
 LOOK_SECONDS = 10.0
-LOST_LOOKS = 4
-"""A server that answers, and so many times in a row has no stream to Envoy, does not know its credential.
-
-Envoy may wait 30 seconds before it dials a server again that has come back.
-"""
 _CONNECTED = "control_plane.connected_state"
 
 
 async def credential_is_lost(
-    admin: EnvoyAdmin, server: Server, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    admin: EnvoyAdmin,
+    is_refused: Callable[[], Awaitable[bool]],
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
-    """Returns once Envoy's credential is of no use any more."""
-    looks = 0
-    while looks < LOST_LOOKS:
+    """Returns once Envoy's credential is of no use any more. is_refused: whether the server says so."""
+    while True:
         await sleep(LOOK_SECONDS)
-        lost = not await _has_stream(admin) and await _answers(server)
-        looks = looks + 1 if lost else 0
+        if not await _has_stream(admin) and await is_refused():
+            return
 
 
 async def _has_stream(admin: EnvoyAdmin) -> bool:
@@ -34,13 +33,3 @@ async def _has_stream(admin: EnvoyAdmin) -> bool:
         return await admin.gauge(_CONNECTED) == 1
     except AdminError:
         return True
-
-
-async def _answers(server: Server) -> bool:
-    try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            _, writer = await asyncio.open_connection(server.xds_host, server.xds_port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
