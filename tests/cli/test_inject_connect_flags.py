@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from pellucid.cli.command import CommandFailed
 from pellucid.cli.commands.k8s import INJECT_CONNECT, injector_settings
 from pellucid.cli.go_flags import parse
 from pellucid.kube.annotations import InvalidAnnotationError
+from pellucid.kube.cluster_version import Release
 from pellucid.kube.injector.settings import InjectorSettings, LifecycleDefaults, MetricsDefaults
 
 
-def settings(*words: str) -> InjectorSettings:
+def settings(*words: str, kubernetes: Release = (1, 30)) -> InjectorSettings:
     flags, rest = parse(INJECT_CONNECT.flags, words)
     assert rest == ()
-    return injector_settings(flags, native=True)
+    return injector_settings(flags, kubernetes)
 
 
 def test_without_flags_the_settings_are_their_own_defaults_and_no_namespace_is_allowed() -> None:
@@ -22,6 +24,22 @@ def test_without_flags_the_settings_are_their_own_defaults_and_no_namespace_is_a
         allow_namespaces=frozenset(),
     )  # fmt: skip
     assert settings() == nothing
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "native", "sleep"),
+    [((1, 28), False, False), ((1, 29), True, False), ((1, 30), True, True)],
+)
+def test_what_a_release_has_is_used(kubernetes: Release, native: bool, sleep: bool) -> None:
+    found = settings(kubernetes=kubernetes)
+    assert (found.native_sidecars, found.hooks_may_sleep) == (native, sleep)
+
+
+def test_native_sidecars_may_be_decided_by_hand() -> None:
+    assert settings("-native-sidecars=true", kubernetes=(1, 28)).native_sidecars
+    assert not settings("-native-sidecars=false").native_sidecars
+    with pytest.raises(CommandFailed, match="'perhaps' is none of auto, true and false"):
+        settings("-native-sidecars=perhaps")
 
 
 def test_each_flag_is_its_setting() -> None:

@@ -11,6 +11,8 @@ import msgspec
 PREFIX = "/probes"
 WITHDRAWN_PATH = "/withdrawn"
 """Answers once proxies have had time to hear that the pod goes."""
+WITHDRAWN_SECONDS = 2
+"""How long they may take."""
 SCHEMES = ("tcp", "http", "https")
 _HIGHEST_PORT = 65_535
 

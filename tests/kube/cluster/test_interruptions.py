@@ -28,6 +28,16 @@ def test_a_rolling_restart_costs_no_request(mesh: Mesh, what: str) -> None:
     assert calls.failures == []
 
 
+def test_nor_does_one_of_workloads_that_bring_rules_of_their_own(mesh: Mesh) -> None:
+    changes = ("patch deployment greeting --patch-file own-rules.yaml", "rollout restart deployment/greeting")
+    with mesh.calls() as calls:
+        for change in (*changes, "rollout undo deployment/greeting --to-revision=1"):
+            mesh.run(f"kubectl {change}")
+            mesh.rolled_out("deployment/greeting")
+            calls.go_on()
+    assert calls.failures == []
+
+
 def test_a_rotated_root_costs_no_request(mesh: Mesh) -> None:
     with mesh.api() as address, mesh.calls() as calls:
         roots = f"{address}/v1/connect/ca/roots"

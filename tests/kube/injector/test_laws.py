@@ -107,6 +107,7 @@ def pods(draw: st.DrawFn) -> Pod:
 SETTINGS = st.builds(
     lambda **given: settings_with(**given),
     native_sidecars=st.booleans(),
+    hooks_may_sleep=st.booleans(),
     transparent_by_default=st.booleans(),
     overwrite_probes=st.booleans(),
     inject_by_default=st.just(True),

@@ -50,7 +50,7 @@ PODS = {
 @pytest.mark.parametrize("name", PODS)
 @pytest.mark.parametrize("native", [True, False], ids=["native", "classic"])
 def test_the_pod_is_what_the_golden_file_shows(name: str, native: bool, refresh_golden: bool) -> None:
-    changed = inject(PODS[name], native_sidecars=native, **UNDIRECTED)
+    changed = inject(PODS[name], native_sidecars=native, hooks_may_sleep=native, **UNDIRECTED)
     original = json.loads(changed["metadata"]["annotations"].pop(ORIGINAL_POD))
     assert original["metadata"] == PODS[name]["metadata"]
     shown = yaml.safe_dump(json.loads(json.dumps(changed)), sort_keys=False)

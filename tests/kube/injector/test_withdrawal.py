@@ -42,5 +42,7 @@ def test_a_pod_that_wants_no_draining_does_not_wait(switch: str) -> None:
     assert hooks(inject(pod({"connect-inject": "true", switch: "false"}))) == {}
 
 
-def test_behind_rules_of_the_authors_the_kubelet_could_not_ask() -> None:
-    assert hooks(inject(pod({"connect-inject": "true"}, initContainers=[kuma_init()]))) == {}
+def test_behind_rules_of_the_authors_where_the_kubelet_could_not_ask_it_sleeps() -> None:
+    author = pod({"connect-inject": "true"}, initContainers=[kuma_init()])
+    assert hooks(inject(author)) == {"preStop": {"sleep": {"seconds": 2}}}
+    assert hooks(inject(author, hooks_may_sleep=False)) == {}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NATIVE_SINCE = (1, 29)
 """The first Kubernetes release that has native sidecars switched on."""
+SLEEP_SINCE = (1, 30)
+"""The first that has hooks switched on which sleep (KEP-3960)."""
 QUANTITIES = ("requests", "limits")
 RESOURCES = ("cpu", "memory")
 
@@ -55,16 +57,16 @@ async def _settings(invocation: Invocation) -> InjectConnectSettings:
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         kubernetes=kubernetes,
-        injector=injector_settings(flags, native=_native(flags, kubernetes)),
+        injector=injector_settings(flags, kubernetes),
         authority_file=Path(flags.text("server-ca-file")),
         server=server_address(flags),
     )
 
 
-def injector_settings(flags: FlagValues, *, native: bool) -> InjectorSettings:
-    """What the flags say of pods; the server's authority is not among it.
+def injector_settings(flags: FlagValues, kubernetes: Release) -> InjectorSettings:
+    """What the flags say of pods, and the release allows; the server's authority is not among it.
 
-    Raises InvalidAnnotationError for what is no quantity.
+    Raises InvalidAnnotationError for what is no quantity, CommandFailed.
     """
     from pellucid.kube.injector.settings import InjectorSettings, LifecycleDefaults, MetricsDefaults
 
@@ -77,7 +79,8 @@ def injector_settings(flags: FlagValues, *, native: bool) -> InjectorSettings:
         inject_by_default=flags.boolean("default-inject"),
         transparent_by_default=flags.boolean("default-enable-transparent-proxy"),
         overwrite_probes=flags.boolean("transparent-proxy-default-overwrite-probes"),
-        native_sidecars=native,
+        native_sidecars=_native(flags, kubernetes),
+        hooks_may_sleep=kubernetes >= SLEEP_SINCE,
         allow_namespaces=frozenset(flags.list("allow-k8s-namespace")),
         deny_namespaces=frozenset(flags.list("deny-k8s-namespace")),
         envoy_extra_args=flags.text("envoy-extra-args"),

@@ -12,7 +12,7 @@ import msgspec
 from pellucid.kube.annotations import UpstreamAnnotation
 from pellucid.kube.injector.probes import Rewritten, rewritten
 from pellucid.kube.injector.wishes import Wishes
-from pellucid.kube.injector.withdrawal import can_be_withdrawn, withdrawn_first
+from pellucid.kube.injector.withdrawal import withdrawn_first
 from pellucid.kube.pods import Object, containers_of, native_sidecars_of
 from pellucid.kube.probe_targets import ProbeTarget
 
@@ -36,8 +36,8 @@ def application_of(spec: Object, wishes: Wishes) -> Application:
         [_told_of(wishes.upstreams, by_name.get(each["name"], each)) for each in spec.get(field) or ()]
         for field in ("containers", "initContainers")
     )
-    if can_be_withdrawn(wishes.lifecycle, wishes.redirection):
-        containers = [withdrawn_first(each) for each in containers]
+    if wishes.withdrawal_hook is not None:
+        containers = [withdrawn_first(each, wishes.withdrawal_hook) for each in containers]
     return Application(tuple(containers), tuple(init_containers), reached.ports, reached.targets)
 
 

@@ -40,6 +40,7 @@ class LifecycleDefaults(msgspec.Struct, frozen=True):
 class InjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One injector's settings.
 
+    native_sidecars: whether init containers may stay; hooks_may_sleep: whether a hook may just sleep.
     server_authority: PEM text of what sidecars trust the server by, as it is now. sidecar_resources,
     init_resources: quantities by `requests`/`limits`, then `cpu`/`memory`.
     """
@@ -53,6 +54,7 @@ class InjectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     transparent_by_default: bool = True
     overwrite_probes: bool = True
     native_sidecars: bool = True
+    hooks_may_sleep: bool = True
     allow_namespaces: frozenset[str] = frozenset({"*"})
     deny_namespaces: frozenset[str] = frozenset()
     envoy_extra_args: str = ""

@@ -24,9 +24,8 @@ from pellucid.kube.injector.lifecycle import Lifecycle, lifecycle_of
 from pellucid.kube.injector.metrics import PodMetrics, metrics_of
 from pellucid.kube.injector.probes import overwrites_probes
 from pellucid.kube.injector.redirection import Redirection, Redirector, redirection_of
-from pellucid.kube.injector.settings import (
-    InjectorSettings,
-)
+from pellucid.kube.injector.settings import InjectorSettings
+from pellucid.kube.injector.withdrawal import withdrawal_hook
 from pellucid.kube.pods import Object, containers_of, named_ports, ports_of
 from pellucid.kube.sidecar_ports import ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, STATUS_PORT
 
@@ -39,7 +38,9 @@ _ENDS_AFTER_S = {"Never": 1, "OnFailure": 330}
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """annotations: the pod's, with what holds where it does not say."""
+    """annotations: the pod's, with what holds where it does not say. withdrawal_hook: the `preStop` hook of
+    containers without one of their own; None for no hook.
+    """
 
     annotations: Mapping[str, str]
     upstreams: tuple[UpstreamAnnotation, ...]
@@ -48,6 +49,7 @@ class Wishes(msgspec.Struct, frozen=True):
     redirection: Redirection
     native: bool
     rewrites_probes: bool
+    withdrawal_hook: Object | None
     ends_after_s: int = 0
     """So long after the application the sidecar ends; 0: the kubelet ends it, or its end cannot be seen."""
 
@@ -72,14 +74,16 @@ def wishes_of(pod: Object, namespace_labels: Mapping[str, str], settings: Inject
     is_native = settings.native_sidecars and (native is None or parse_boolean(NATIVE_SIDECAR, native))
     overwrites = overwrites_probes(annotations, settings)
     redirection = redirection_of(pod, namespace_labels, settings)
+    lifecycle = lifecycle_of(annotations, settings.lifecycle)
     wishes = Wishes(
         annotations=annotations,
         upstreams=parse_upstreams(annotations.get(CONNECT_SERVICE_UPSTREAMS, ""), ports),
         metrics=metrics_of(annotations, ports, settings.metrics),
-        lifecycle=lifecycle_of(annotations, settings.lifecycle),
+        lifecycle=lifecycle,
         redirection=redirection,
         native=is_native,
         rewrites_probes=overwrites and redirection.by is Redirector.US,
+        withdrawal_hook=withdrawal_hook(lifecycle, redirection, hooks_may_sleep=settings.hooks_may_sleep),
         ends_after_s=0 if is_native else _ends_after_s(spec),
     )
     refuse_clashes(spec, tuple(_own_ports(wishes)))

@@ -15,9 +15,8 @@ from collections.abc import Awaitable, Callable
 
 from pellucid.dataplane.envoy_lifecycle import Phase
 from pellucid.dataplane.envoy_process import EnvoyProcess
+from pellucid.kube.probe_targets import WITHDRAWN_SECONDS
 
-WITHDRAWN_SECONDS = 2.0
-"""How long callers may take to learn that the pod goes."""
 SETTLED_SECONDS = 1.0
 """An application that holds no socket for so long is not between two calls; it is gone."""
 LOOK_SECONDS = 0.1

@@ -36,14 +36,14 @@ from pellucid.dataplane.redirect_settings import DEFAULT_INBOUND_PORT
 from pellucid.kube.pod.application import application_is_there
 from pellucid.kube.pod.bootstrap import bootstrap_settings
 from pellucid.kube.pod.completion import Completion
-from pellucid.kube.pod.departure import WITHDRAWN_SECONDS, depart
+from pellucid.kube.pod.departure import depart
 from pellucid.kube.pod.login import Registration, is_refused, logged_in
 from pellucid.kube.pod.merged_metrics import merged
 from pellucid.kube.pod.probing import probed
 from pellucid.kube.pod.settings import SidecarSettings
 from pellucid.kube.pod.status_server import Answer, Page, serve
 from pellucid.kube.pod.stream_watch import credential_is_lost
-from pellucid.kube.probe_targets import WITHDRAWN_PATH
+from pellucid.kube.probe_targets import WITHDRAWN_PATH, WITHDRAWN_SECONDS
 
 logger = logging.getLogger(__name__)
 
