@@ -202,7 +202,7 @@ def _kubelets(
             images,
             issue_token=_token_issuer(resources, tokens),
             left_alone=proxy.until_left_alone,
-            cgroup=cgroup_of(name),
+            cgroup=cgroup_of(directory, name),
             control_plane=index == 0,
             version=str(definition.settings.release),
         )

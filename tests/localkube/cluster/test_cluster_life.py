@@ -19,7 +19,7 @@ from typing import IO
 
 import pytest
 
-from pellucid.localkube.cluster.definition import ClusterError, ClusterSettings
+from pellucid.localkube.cluster.definition import ClusterError, ClusterSettings, cgroup_of
 from pellucid.localkube.cluster.holding import held
 from pellucid.localkube.cluster.life import Clusters
 from pellucid.localkube.cluster.progress import Progress
@@ -97,6 +97,11 @@ class Machine:
         return self.run(KUBECTL, *words, text=text)
 
 
+def cgroups(cluster: Path, node: str) -> list[Path]:
+    """Those of a cluster's node, in every hierarchy."""
+    return list(Path("/sys/fs/cgroup").glob(f"**/{cgroup_of(cluster, node)}"))
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     machine = Machine(tmp_path)
@@ -126,7 +131,7 @@ def test_from_creation_to_deletion_with_kubectl(machine: Machine) -> None:
     assert processes_in(inside) == []
     assert not directory.exists()
     assert "life" not in Path("/proc/self/mountinfo").read_text()
-    assert not list(Path("/sys/fs/cgroup").glob("**/pellucid-life*"))
+    assert not cgroups(directory, "life-control-plane")
     assert json.loads(machine.kubectl("config", "view", "-o", "json"))["contexts"] in ([], None)
 
 
@@ -162,6 +167,18 @@ def test_two_clusters_run_side_by_side_and_know_nothing_of_each_other(machine: M
     machine.cluster("delete", "-name", "one")
     assert machine.cluster("list").split() == ["two"]
     machine.kubectl("--context", "kind-two", "get", "namespaces")
+
+
+def test_clusters_kept_in_two_places_may_have_the_same_name(machine: Machine, tmp_path: Path) -> None:
+    other = Machine(tmp_path / "elsewhere")
+    for each in (machine, other):
+        each.cluster("create", "-name", "one")
+        each.kubectl("run", "sleeper", "--image=busybox", "--", "sleep", "infinity")
+        each.kubectl("wait", "--for=condition=Ready", "pod/sleeper", "--timeout=30s")
+    other.cluster("delete", "-name", "one")
+    assert cgroups(machine.directory / "clusters" / "one", "one-control-plane")
+    machine.kubectl("exec", "sleeper", "--", "true")
+    assert not cgroups(other.directory / "clusters" / "one", "one-control-plane")
 
 
 def test_a_name_that_is_taken_or_cannot_be_one_is_refused(machine: Machine) -> None:
@@ -389,7 +406,7 @@ def test_a_creation_that_is_interrupted_leaves_nothing(machine: Machine, number:
         assert creating.wait(timeout=60) != 0
     assert list((machine.directory / "clusters").iterdir()) == []
     assert not (machine.directory / "kubeconfig").exists()
-    assert not list(Path("/sys/fs/cgroup").glob("**/pellucid-half*"))
+    assert not cgroups(machine.directory / "clusters" / "half", "half-control-plane")
 
 
 def test_a_creation_that_is_killed_leaves_no_process_and_is_in_nobodys_way(machine: Machine) -> None:

@@ -16,6 +16,7 @@ Everything of a cluster is under one directory, readable by its owner only:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
@@ -94,9 +95,13 @@ def images_file(directory: Path) -> Path:
     return directory / "images.json"
 
 
-def cgroup_of(node_name: str) -> str:
-    """The cgroup that a node's containers are under."""
-    return f"pellucid-{node_name}"
+def cgroup_of(directory: Path, node_name: str) -> str:
+    """The cgroup that a node's containers are under.
+
+    directory: of the cluster; clusters kept in different places may have the same name.
+    """
+    place = hashlib.sha256(bytes(directory.resolve())).hexdigest()[:8]
+    return f"pellucid-{node_name}-{place}"
 
 
 def clusters_directory(environment: Mapping[str, str]) -> Path:

@@ -245,7 +245,7 @@ def _images_of(file: Path) -> tuple[ImageEntry, ...]:
 def _remove_containers(directory: Path) -> None:
     """What containers of a server that has ended leave outside its namespaces: files and cgroups."""
     for node in (directory / "nodes").glob("*"):
-        remove_leftovers(node / "runtime", cgroup_of(node.name))
+        remove_leftovers(node / "runtime", cgroup_of(directory, node.name))
 
 
 def _empty(directory: Path) -> None:
