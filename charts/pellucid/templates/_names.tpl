@@ -23,8 +23,9 @@ component: {{ .component }}
 {{- .Values.global.imagePellucid | default (printf "pellucid/pellucid:%s" .Chart.AppVersion) -}}
 {{- end -}}
 
+{{/* By which everything in the cluster dials the server: an address that outlives the server's pod. */}}
 {{- define "pellucid.server" -}}
-{{ include "pellucid.fullname" . }}-server.{{ .Release.Namespace }}.svc
+{{ include "pellucid.fullname" . }}-server-api.{{ .Release.Namespace }}.svc
 {{- end -}}
 
 {{- define "pellucid.injectorAccount" -}}

@@ -50,6 +50,9 @@ _SOL_SOCKET = 1
 _SO_MARK = 36
 # A server that vanished without a word is noticed after 30 + 3 x 10 seconds.
 _KEEPALIVE = {"keepalive_time": 30, "keepalive_interval": 10, "keepalive_probes": 3}
+# Envoy by itself would not dial a server that is back for up to half a minute, and know nothing of what
+# happens meanwhile. Each pause is random, up to the interval.
+_RETRIES = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}}
 
 
 def build_bootstrap(settings: BootstrapSettings, environment: Mapping[str, str] | None = None) -> Json:
@@ -153,7 +156,7 @@ def _static_listeners(settings: BootstrapSettings) -> list[Json]:
 def _dynamic_resources(token: str) -> Json:
     ads = {"ads": {}, "resource_api_version": "V3"}
     stream = {
-        "envoy_grpc": {"cluster_name": LOCAL_AGENT_CLUSTER},
+        "envoy_grpc": {"cluster_name": LOCAL_AGENT_CLUSTER, "retry_policy": _RETRIES},
         "initial_metadata": [{"key": TOKEN_METADATA_KEY, "value": token}],
     }
     return {

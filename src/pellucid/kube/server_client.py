@@ -52,7 +52,7 @@ class ServerRefused(Exception):
 class ServerAddress(msgspec.Struct, frozen=True):
     """Where the server is and how to speak to it.
 
-    url: such as `https://consul-consul-server.consul.svc:8501`;
+    url: such as `https://consul-consul-server-api.consul.svc:8501`;
     ca_file: PEM certificates that the server's is checked against, read again when the file changes;
     token_file: holds the token to show, nothing shown without one.
     """

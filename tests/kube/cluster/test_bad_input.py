@@ -15,7 +15,7 @@ from tests.kube.cluster.mesh_on_cluster import Mesh, eventually
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
 CURL = "kubectl exec loader -c loader -- curl --silent --max-time 3"
-LOGIN = "https://consul-consul-server.default.svc:8501/v1/pellucid/login"
+LOGIN = "https://consul-consul-server-api.default.svc:8501/v1/pellucid/login"
 
 
 def test_two_services_that_claim_one_pod_both_lead_to_it(mesh: Mesh) -> None:

@@ -83,6 +83,6 @@ def _place(name: str, text: str) -> tuple[str, int]:
     host, colon, port = bare.rpartition(":")
     if not colon or not host or "/" in host:
         raise InvalidSettingError(
-            name, text, "a host and port, such as consul-consul-server.default.svc:8501"
+            name, text, "a host and port, such as consul-consul-server-api.default.svc:8501"
         )
     return host.strip("[]"), parse_port(name, port)

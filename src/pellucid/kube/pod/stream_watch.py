@@ -1,7 +1,6 @@
 """Is Envoy's credential still of use? Without a stream to the server it may not be, and the server says so.
 
-That there is no stream proves nothing: Envoy may wait 30 seconds before it dials a server that was away, and
-each absence begins that anew.
+That there is no stream proves nothing: the server may be away, or just back.
 """
 
 from __future__ import annotations
