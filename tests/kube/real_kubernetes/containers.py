@@ -18,7 +18,7 @@ from tests.agent.kubernetes.test_agent_as_pod import IN_A_POD
 from tests.kube.real_kubernetes.control_plane import ADDRESS, PORT, ControlPlane
 from tests.mesh.mesh import PELLUCID, eventually, program
 
-SERVER = "consul-consul-server.default.svc"
+SERVER = "consul-consul-server-api.default.svc"
 
 
 @contextmanager

@@ -28,6 +28,16 @@ ADDRESS = "10.113.0.1"
 PORT = 6443
 NODE = "node-1"
 STARTED_S = 60.0
+AUDIT_LOG = "audit.log"
+_AUDITED = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts:default"]},
+        {"level": "None"},
+    ],
+}
 
 
 def missing() -> str:
@@ -120,6 +130,15 @@ class ControlPlane:
         patch = json.dumps({"status": status})
         self.run("kubectl", "patch", "pod", pod, "--subresource=status", "-p", patch)
 
+    def has_ended(self, pod: str) -> None:
+        """Say that its containers have, with success."""
+        self._status(pod, {"phase": "Succeeded"})
+
+    def audited(self) -> Iterator[Any]:
+        """What service accounts of namespace default did so far: audit events."""
+        for line in (self.directory / AUDIT_LOG).read_text().splitlines():
+            yield json.loads(line)
+
     def kubeconfig_of(self, user: str, group: str = "") -> Path:
         pair = self.authority.issue(user, group)
         path = self.directory / f"{user.replace(':', '-')}.kubeconfig"
@@ -173,8 +192,12 @@ def _api_server(directory: Path, authority: Authority) -> tuple[str, ...]:
     trusted.write_bytes(authority.certificate)
     accounts = directory / "accounts.key"
     accounts.write_bytes(key_pem(ec.generate_private_key(ec.SECP256R1())))
+    audited = directory / "audit-policy.json"
+    audited.write_text(json.dumps(_AUDITED))
     return (
         str(BUILT / "kube-apiserver"),
+        f"--audit-policy-file={audited}",
+        f"--audit-log-path={directory / AUDIT_LOG}",
         "--etcd-servers=http://127.0.0.1:2379",
         f"--advertise-address={ADDRESS}",
         f"--secure-port={PORT}",

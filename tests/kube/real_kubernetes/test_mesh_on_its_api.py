@@ -10,35 +10,12 @@ import pytest
 
 from pellucid.kube.annotations import CONNECT_INJECT_STATUS, INJECTED
 from tests.kube.real_kubernetes.conftest import COMPONENTS, Mesh
+from tests.kube.real_kubernetes.objects import POD_ADDRESS, PREFIX, deployment, service
 from tests.mesh.mesh import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
-PREFIX = "consul.hashicorp.com/"
-POD_ADDRESS, LATER_ADDRESS = "10.244.0.5", "10.244.0.6"
-
-
-def service(name: str) -> dict[str, Any]:
-    ports = [{"port": 8080, "targetPort": "http", "protocol": "TCP"}]
-    spec = {"selector": {"app": name}, "ports": ports}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
-
-
-def deployment(name: str, annotations: dict[str, str]) -> dict[str, Any]:
-    container = {
-        "name": name,
-        "image": "example/hello",
-        "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
-    }
-    metadata = {
-        "labels": {"app": name},
-        "annotations": {PREFIX + key: text for key, text in annotations.items()},
-    }
-    spec = {
-        "selector": {"matchLabels": {"app": name}},
-        "template": {"metadata": metadata, "spec": {"containers": [container]}},
-    }
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+LATER_ADDRESS = "10.244.0.6"
 
 
 @pytest.fixture(scope="module")
