@@ -10,7 +10,7 @@ from socket import gethostname
 import pytest
 from lightkube import AsyncClient
 
-from pellucid.kube.leader_election import DURATION_S, RETRY_S, Candidate, LeaderElection, identity_of
+from pellucid.kube.leader_election import DURATION_S, LOOK_S, RETRY_S, Candidate, LeaderElection, identity_of
 from tests.kube.controllers.cluster import Cluster, running_cluster
 from tests.kube.controllers.gate import Gate, gate_to
 
@@ -26,19 +26,21 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._asked_for = 0.0
         self._asleep = asyncio.Event()
         self._woken = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        assert seconds == RETRY_S
+        self._asked_for = seconds
         self._woken.clear()
         self._asleep.set()
         await self._woken.wait()
 
     async def pass_by(self, seconds: float) -> None:
-        for _ in range(round(seconds / RETRY_S)):
+        end = self.now + seconds
+        while self.now < end:
             await until(self._asleep)
-            self.now += RETRY_S
+            self.now += self._asked_for
             self._asleep.clear()
             self._woken.set()
         await until(self._asleep)
@@ -103,7 +105,7 @@ async def test_the_one_that_ends_hands_over_at_once(cluster: Cluster) -> None:
     await second.clock.pass_by(RETRY_S)
     await first.leave()
     assert first.stopped.is_set()
-    await second.clock.pass_by(RETRY_S)
+    await second.clock.pass_by(LOOK_S)
     await until(second.works)
     await second.vanish()
 

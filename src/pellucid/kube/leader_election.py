@@ -28,6 +28,9 @@ from pellucid.kube.server_client import reason_of
 DURATION_S = 15.0
 RENEW_WITHIN_S = 10.0
 RETRY_S = 2.0
+"""How often a holder renews."""
+LOOK_S = 0.5
+"""How often the others look: pods that leave while nobody leads are still called."""
 ANSWER_WITHIN_S = 3.0
 """An API server that does not answer must not hold us past the end of the lease."""
 
@@ -67,7 +70,7 @@ class LeaderElection:
         """Wait until we lead, work, and begin again when we do not any more; until cancelled."""
         while True:
             while not await self._tried():
-                await self._sleep(RETRY_S)
+                await self._sleep(LOOK_S)
             log.info("leading", lease=self._candidate.lease)
             working = asyncio.create_task(work())
             try:
