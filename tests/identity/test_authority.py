@@ -217,6 +217,16 @@ def test_cross_signed_successor_is_trusted_by_who_knows_only_the_old_root() -> N
     assert accepts([root(0), root(1)], made, certificates(cross), NOW)
 
 
+def test_so_is_the_next_but_one_with_both_signatures() -> None:
+    crosses = [
+        *certificates(authority(1).cross_sign(root(2), serial_number=51, now=NOW)),
+        *certificates(authority(0).cross_sign(root(1), serial_number=50, now=NOW)),
+    ]
+    made = leaf(authority(2))
+    assert not accepts([root(0)], made, crosses[:1], NOW)
+    assert accepts([root(0)], made, crosses, NOW)
+
+
 def test_cross_signature_lasts_seven_days() -> None:
     cross = certificate(authority(0).cross_sign(root(1), serial_number=50, now=NOW))
     assert cross.not_valid_after_utc.timestamp() == NOW + 7 * 24 * HOUR_S

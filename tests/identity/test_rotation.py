@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pellucid.identity.authority import CROSS_SIGNED_TTL_S, MOST_CROSS_SIGNED
 from pellucid.identity.rotation import (
     CaConfigurationError,
     CaSettings,
@@ -78,6 +79,24 @@ def test_new_root_carries_itself_signed_by_the_old_one() -> None:
     (cross,) = active(rotated(mesh)).intermediate_certs
     assert certificate(cross).issuer == certificate(active(mesh).root_cert).subject
     certificate(cross).verify_directly_issued_by(certificate(active(mesh).root_cert))
+
+
+def test_roots_in_a_row_vouch_for_each_other_down_to_one_that_a_proxy_knows() -> None:
+    first = started()
+    second = rotated(first)
+    third = rotated(second)
+    newest, older = active(third).intermediate_certs
+    certificate(newest).verify_directly_issued_by(certificate(active(second).root_cert))
+    assert older == active(second).intermediate_certs[0]
+
+
+def test_only_so_many_and_none_that_has_ended() -> None:
+    mesh = started()
+    for _ in range(5):
+        mesh = rotated(mesh)
+    assert len(active(mesh).intermediate_certs) == MOST_CROSS_SIGNED
+    later = rotated(mesh, at=NOW + CROSS_SIGNED_TTL_S)
+    assert len(active(later).intermediate_certs) == 1
 
 
 def test_given_key_and_root_become_the_root() -> None:

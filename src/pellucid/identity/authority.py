@@ -53,6 +53,8 @@ BACKDATED_S = 600
 Consul gives leaves one minute and roots none.
 """
 CROSS_SIGNED_TTL_S = 7 * 24 * 3600
+MOST_CROSS_SIGNED = 3
+"""So many roots in a row vouch for each other: leaves carry these certificates."""
 
 _LOOPBACK: tuple[IpAddress, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _COMMON_NAME_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -205,6 +207,11 @@ class Authority:
         trust_domain = trust_domain_of(successor.external_trust_domain)
         signed = _as_authority(builder, f"spiffe://{trust_domain}").sign(self._key, signature_hash(self._key))
         return pem_of(signed)
+
+
+def lasts(pem: str, now: float) -> bool:
+    """Whether a certificate has not ended yet."""
+    return now < x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
 
 
 def server_names(authority: Authority, node: str, names: Sequence[str]) -> SubjectNames:

@@ -18,7 +18,14 @@ from typing import Any
 
 import msgspec
 
-from pellucid.identity.authority import Authority, import_root, new_root, new_root_from_key
+from pellucid.identity.authority import (
+    MOST_CROSS_SIGNED,
+    Authority,
+    import_root,
+    lasts,
+    new_root,
+    new_root_from_key,
+)
 from pellucid.identity.keys import KeySource, generate_private_key
 from pellucid.model.durations import SECOND, DurationError, format_duration, parse_duration
 from pellucid.model.identity import CaConfiguration, CaRoot
@@ -133,7 +140,9 @@ def change(
     cross_signed: tuple[str, ...] = ()
     if not settings.disable_cross_signing:
         cross = Authority(active).cross_sign(successor, serial_number=next_serial_number(), now=now)
-        cross_signed = (cross,)
+        # Of two rotations in a row, whoever was cut off meanwhile has seen neither.
+        earlier = tuple(pem for pem in active.intermediate_certs if lasts(pem, now))
+        cross_signed = (cross, *earlier)[:MOST_CROSS_SIGNED]
     return Succession(wanted, _succeed(roots, successor, cross_signed, now), rotated=True)
 
 

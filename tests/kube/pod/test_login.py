@@ -4,100 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 
-from pellucid.kube.pod.login import NotLoggedIn, is_refused, logged_in, login
+from pellucid.kube.pod.login import NotLoggedIn, logged_in, login
 from pellucid.kube.pod.settings import Server
+from tests.kube.pod.login_server import ANSWER, LoginServer
 from tests.self_signed import self_signed
-
-ANSWER = {
-    "Node": "worker-virtual",
-    "Services": [
-        {"ID": "hello-1-hello", "Name": "hello", "Kind": "", "Credential": "secret"},
-        {
-            "ID": "hello-1-hello-sidecar-proxy",
-            "Name": "hello-sidecar-proxy",
-            "Kind": "connect-proxy",
-            "Credential": "secret",
-        },
-    ],
-}
-
-
-@dataclass
-class LoginServer:
-    """Answers logins with what it is told to, in order; the last one again and again."""
-
-    directory: Path
-    answers: list[tuple[int, str]] = field(default_factory=lambda: [(200, json.dumps(ANSWER))])
-    bodies: list[Any] = field(default_factory=list)
-    credential_status: int = 200
-    """What it answers when asked whether a credential counts."""
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    """Where, and with which token."""
-    clock_ahead: timedelta = timedelta()
-    """How far this server's clock is from that of the pod."""
-
-    def __enter__(self) -> LoginServer:
-        pair = self_signed("localhost", now=datetime.now(UTC) + self.clock_ahead)
-        self.authority = pair.certificate.decode()
-        (self.directory / "pair.pem").write_bytes(pair.key + pair.certificate)
-        (self.directory / "token").write_text("the pod's token\n")
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.directory / "pair.pem")
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def address(self, host: str = "localhost", authority: str = "") -> Server:
-        port = int(self._server.server_address[1])
-        return Server(host, port, host, port, authority or self.authority)
-
-    @property
-    def token(self) -> Path:
-        return self.directory / "token"
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                length = int(self.headers["Content-Length"])
-                server.bodies.append(json.loads(self.rfile.read(length)))
-                status, text = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def do_GET(self) -> None:
-                server.asked.append((self.path, self.headers["X-Consul-Token"]))
-                self.send_response(server.credential_status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def date_time_string(self, timestamp: float | None = None) -> str:
-                return super().date_time_string(time.time() + server.clock_ahead.total_seconds())
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        return Handler
 
 
 @pytest.fixture
@@ -116,25 +32,6 @@ async def test_the_token_is_shown_and_the_registration_understood(server: LoginS
 
 async def test_the_credential_is_in_no_representation(server: LoginServer) -> None:
     assert "secret" not in repr(await login(server.address(), server.token))
-
-
-@pytest.mark.parametrize(("status", "refused"), [(200, False), (403, True), (404, False), (503, False)])
-async def test_only_a_refusal_means_that_a_credential_does_not_count(
-    server: LoginServer, status: int, refused: bool
-) -> None:
-    registration = await login(server.address(), server.token)
-    server.credential_status = status
-    assert await is_refused(server.address(), registration) is refused
-    where = "/v1/pellucid/credential/hello-1-hello-sidecar-proxy?node=worker-virtual"
-    assert server.asked == [(where, "secret")]
-
-
-async def test_a_server_that_is_away_refuses_no_credential(server: LoginServer) -> None:
-    registration = await login(server.address(), server.token)
-    nobody = Server("localhost", 1, "localhost", 1, server.authority)
-    assert not await is_refused(nobody, registration)
-    stranger = server.address(authority=self_signed("localhost").certificate.decode())
-    assert not await is_refused(stranger, registration)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Completion:
         newcomers = Newcomers(self._last_before, self._processes)
         while not newcomers.came() and not self._others_run():
             await sleep(LOOK_SECONDS)
-        await quiet(self._others_run, settled_seconds, None, sleep)
+        await quiet(self._others_run, settled_seconds, sleep)
 
     def _others_run(self) -> bool:
         return others_run(self._processes)

@@ -1,6 +1,6 @@
 """The last things a sidecar does: nobody's request is lost because its pod goes.
 
-1. It says it is not ready, and goes on taking connections for a moment: callers still have its address.
+1. It says it is not ready, and goes on taking connections until its callers know that it goes.
 2. It takes no new connections from outside; the open ones may end by themselves.
 3. It carries the application's own calls for as long as there is an application. A native sidecar is told to
    end when that is gone already; in the classic layout both are told at once.
@@ -11,11 +11,11 @@ Nothing here is longer than the pod's grace: at its end the kubelet kills what i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from pellucid.dataplane.envoy_lifecycle import Phase
 from pellucid.dataplane.envoy_process import EnvoyProcess
-from pellucid.kube.probe_targets import WITHDRAWN_SECONDS
 
 SETTLED_SECONDS = 1.0
 """An application that holds no socket for so long is not between two calls; it is gone."""
@@ -25,30 +25,40 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 async def depart(
-    envoy: EnvoyProcess, application: Callable[[], bool], drain_seconds: float, sleep: Sleep = asyncio.sleep
+    envoy: EnvoyProcess,
+    application: Callable[[], bool],
+    withdrawn: Coroutine[Any, Any, None],
+    drain_seconds: float,
+    sleep: Sleep = asyncio.sleep,
 ) -> None:
     """Let everybody finish, then end Envoy.
 
-    application: whether it is still there; drain_seconds: what connections from outside are given.
+    application: whether it is still there; withdrawn: over when callers know; drain_seconds: what connections
+    from outside are given.
     """
-    if envoy.phase is Phase.SERVING:
-        if not await quiet(application, 0.0, WITHDRAWN_SECONDS, sleep):
-            await envoy.drain(drain_seconds)
-        await quiet(application, SETTLED_SECONDS, None, sleep)
+    known = asyncio.create_task(withdrawn)
+    try:
+        if envoy.phase is Phase.SERVING:
+            if not await gone_before(known, application, sleep):
+                await envoy.drain(drain_seconds)
+            await quiet(application, SETTLED_SECONDS, sleep)
+    finally:
+        known.cancel()
     if envoy.phase is not Phase.GONE:
         await envoy.stop()
 
 
-async def quiet(
-    application: Callable[[], bool], settled_seconds: float, within_seconds: float | None, sleep: Sleep
-) -> bool:
-    """Wait until the application has been away for so long; False when that does not happen in time."""
-    waited = away = 0.0
-    while True:
-        away = 0.0 if application() else away + LOOK_SECONDS
-        if away > settled_seconds:
-            return True
-        if within_seconds is not None and waited >= within_seconds:
+async def gone_before(other: asyncio.Task[Any], application: Callable[[], bool], sleep: Sleep) -> bool:
+    """Whether the application goes before something else is over; waits for the first of the two."""
+    while application():
+        if other.done():
             return False
         await sleep(LOOK_SECONDS)
-        waited += LOOK_SECONDS
+    return True
+
+
+async def quiet(application: Callable[[], bool], settled_seconds: float, sleep: Sleep) -> None:
+    """Wait until the application has been away for so long."""
+    away = 0.0
+    while (away := 0.0 if application() else away + LOOK_SECONDS) <= settled_seconds:
+        await sleep(LOOK_SECONDS)

@@ -1,7 +1,4 @@
-"""Proving whose pod this is: the kubelet's token for the credential of the pod's own registration.
-
-And asking whether that credential still counts: it does not once the registration went, though another came.
-"""
+"""Proving whose pod this is: the kubelet's token for the credential of the pod's own registration."""
 
 from __future__ import annotations
 
@@ -11,22 +8,20 @@ import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 import msgspec
 
 from pellucid.dataplane.certificate_refusal import is_of_another_authority, refusal
-from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, Reply, exchange, reason
+from pellucid.dataplane.http_exchange import Ask, MalformedReplyError, reason
 from pellucid.kube.pod.clock import clock_problem
+from pellucid.kube.pod.server import NoAuthorityError, asked
 from pellucid.kube.pod.settings import Server
 
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 60
-_CONNECT_WITHIN_SECONDS = 10.0
 _ANSWER_WITHIN_SECONDS = WAIT_SECONDS + 15.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
-_MOST_BYTES = 1 << 20
 
 
 class Instance(msgspec.Struct, frozen=True, rename="pascal"):
@@ -69,7 +64,9 @@ async def login(server: Server, token_file: Path) -> Registration:
     try:
         body = msgspec.json.encode({"BearerToken": _token(token_file)})
         target = f"/v1/pellucid/login?wait={WAIT_SECONDS}s"
-        reply = await _asked(server, Ask("PUT", target, server.host, body=body), _ANSWER_WITHIN_SECONDS)
+        reply = await asked(server, Ask("PUT", target, server.host, body=body), _ANSWER_WITHIN_SECONDS)
+    except NoAuthorityError as problem:
+        raise NotLoggedIn(str(problem)) from problem
     except TimeoutError:
         raise NotLoggedIn(f"{where} does not answer in time") from None
     except ssl.SSLCertVerificationError as problem:
@@ -90,38 +87,11 @@ async def login(server: Server, token_file: Path) -> Registration:
         raise NotLoggedIn(f"the server's answer is not understood: {problem}") from problem
 
 
-async def is_refused(server: Server, registration: Registration) -> bool:
-    """Whether the server says that it does not take the sidecar's credential; without an answer it may."""
-    sidecar = registration.sidecar
-    target = f"/v1/pellucid/credential/{quote(sidecar.id)}?{urlencode({'node': registration.node})}"
-    ask = Ask("GET", target, server.host, {"X-Consul-Token": sidecar.credential})
-    try:
-        reply = await _asked(server, ask, _CONNECT_WITHIN_SECONDS)
-    except (OSError, MalformedReplyError, NotLoggedIn):
-        return False
-    return reply.status == 403
-
-
-async def _asked(server: Server, ask: Ask, within_s: float) -> Reply:
-    """Raises OSError (TimeoutError is one), MalformedReplyError, NotLoggedIn."""
-    async with asyncio.timeout(_CONNECT_WITHIN_SECONDS):
-        reader, writer = await asyncio.open_connection(server.host, server.port, ssl=_trust(server))
-    async with asyncio.timeout(within_s):
-        return await exchange(reader, writer, ask, _MOST_BYTES)
-
-
 def _token(file: Path) -> str:
     try:
         return file.read_text().strip()
     except OSError as problem:
         raise NotLoggedIn(f"the pod's token {file} cannot be read: {reason(problem)}") from problem
-
-
-def _trust(server: Server) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cadata=server.authority_pem)
-    except ssl.SSLError as problem:
-        raise NotLoggedIn(f"PELLUCID_SERVER_CA holds no certificate: {problem}") from problem
 
 
 async def logged_in(

@@ -37,13 +37,15 @@ from pellucid.kube.pod.application import application_is_there
 from pellucid.kube.pod.bootstrap import bootstrap_settings
 from pellucid.kube.pod.completion import Completion
 from pellucid.kube.pod.departure import depart
-from pellucid.kube.pod.login import Registration, is_refused, logged_in
+from pellucid.kube.pod.login import Registration, logged_in
 from pellucid.kube.pod.merged_metrics import merged
 from pellucid.kube.pod.probing import probed
 from pellucid.kube.pod.settings import SidecarSettings
+from pellucid.kube.pod.standing import is_refused, is_withdrawn
 from pellucid.kube.pod.status_server import Answer, Page, serve
 from pellucid.kube.pod.stream_watch import credential_is_lost
-from pellucid.kube.probe_targets import WITHDRAWN_PATH, WITHDRAWN_SECONDS
+from pellucid.kube.pod.withdrawal import withdrawn
+from pellucid.kube.probe_targets import WITHDRAWN_PATH
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Sidecar:
         self._admin = EnvoyAdmin(_dial_admin)
         self._envoy = self._new_envoy()
         self._envoy_process: int | None = None
+        self._registration: Registration | None = None
         self._waits_for = "the login"
         self._completion = Completion(settings.completion_note)
         self._stop = asyncio.Event()
@@ -85,7 +88,8 @@ class Sidecar:
             work.cancel()
             await asyncio.wait((work,))
             logger.info("the pod ends")
-            await depart(self._envoy, self._application_is_there, self._settings.drain_seconds)
+            withdrawal = withdrawn(self._is_withdrawn)
+            await depart(self._envoy, self._application_is_there, withdrawal, self._settings.drain_seconds)
             return 0
 
     async def _end_with_others(self) -> None:
@@ -119,6 +123,7 @@ class Sidecar:
     async def _logged_in(self) -> Registration:
         registration = await logged_in(self._settings.server, self._settings.token_file, self._waiting)
         logger.info("logged in as %s", registration.sidecar.id)
+        self._registration = registration
         return registration
 
     async def _another_login(self, registration: Registration) -> Registration:
@@ -174,8 +179,14 @@ class Sidecar:
 
     async def _withdrawn(self) -> Answer:
         """For the application's `preStop` hook: the pod is on its way out, and its callers learn that now."""
-        await asyncio.sleep(WITHDRAWN_SECONDS)
+        await withdrawn(self._is_withdrawn)
         return Answer(200, "withdrawn\n")
+
+    async def _is_withdrawn(self) -> bool | None:
+        """A pod that has not logged in has no callers."""
+        if self._registration is None:
+            return True
+        return await is_withdrawn(self._settings.server, self._registration)
 
     async def _alive(self) -> Answer:
         return Answer(200, "alive\n")

@@ -13,7 +13,8 @@ from http import HTTPStatus
 import msgspec
 
 _MOST_HEADER_BYTES = 8192
-_REQUEST_WITHIN_SECONDS = 10.0
+_REQUEST_WITHIN_SECONDS = 20.0
+"""A page may take its time: it waits for a server that is away."""
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
