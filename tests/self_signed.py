@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +19,14 @@ class SelfSigned:
 
     certificate: bytes
     key: bytes
+
+    def serving(self, directory: Path) -> ssl.SSLContext:
+        """For a server that shows it. directory: where it is written, as `pair.pem`."""
+        file = directory / "pair.pem"
+        file.write_bytes(self.key + self.certificate)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
 
 
 def self_signed(*names: str, now: datetime | None = None) -> SelfSigned:

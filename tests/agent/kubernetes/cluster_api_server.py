@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,12 +54,10 @@ class ClusterApiServer:
     def __enter__(self) -> ClusterApiServer:
         pair = self_signed("127.0.0.1")
         (self.directory / "ca.crt").write_bytes(pair.certificate)
-        (self.directory / "both.pem").write_bytes(pair.key + pair.certificate)
         (self.directory / "token").write_text("the agent's own\n")
         (self.directory / "namespace").write_text("mesh")
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.directory / "both.pem")
+        context = pair.serving(self.directory)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         Thread(target=self._server.serve_forever, daemon=True).start()
         self.address = f"127.0.0.1:{self._server.server_address[1]}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.kube.cluster.mesh_on_cluster import Mesh, eventually
+from tests.kube.cluster.mesh_on_cluster import Mesh, eventually, rotate_root
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
@@ -54,11 +54,7 @@ def test_a_rotated_root_costs_no_request(mesh: Mesh) -> None:
     with mesh.api() as address, mesh.calls() as calls:
         roots = f"{address}/v1/connect/ca/roots"
         before = json.load(urllib.request.urlopen(roots))["ActiveRootID"]
-        configuration = {"Provider": "consul", "Config": {"PrivateKeyType": "ec", "PrivateKeyBits": 384}}
-        request = urllib.request.Request(
-            f"{address}/v1/connect/ca/configuration", json.dumps(configuration).encode(), method="PUT"
-        )
-        urllib.request.urlopen(request)
+        rotate_root(address, bits=384)
         assert json.load(urllib.request.urlopen(roots))["ActiveRootID"] != before
         for _ in range(20):
             calls.go_on()

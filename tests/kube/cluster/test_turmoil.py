@@ -5,15 +5,13 @@ Only the server's return is waited for: while it is away, callers cannot learn t
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from collections.abc import Callable
 from random import Random
 
 import pytest
 
-from tests.kube.cluster.mesh_on_cluster import Mesh
+from tests.kube.cluster.mesh_on_cluster import Mesh, rotate_root
 from tests.kube.cluster.test_interruptions import INJECTOR, SERVER, SERVER_POD
 
 pytestmark = [pytest.mark.root, pytest.mark.nightly, pytest.mark.timeout(600)]
@@ -56,11 +54,8 @@ class Turmoil:
         self._mesh.run(f"kubectl scale {GREETING} --replicas={self._random.choice((2, 3, 4))}")
 
     def _rotate_root(self) -> None:
-        configuration = {"PrivateKeyType": "ec", "PrivateKeyBits": self._random.choice((256, 384))}
-        body = json.dumps({"Provider": "consul", "Config": configuration}).encode()
         with self._mesh.api() as address:
-            request = urllib.request.Request(f"{address}/v1/connect/ca/configuration", body, method="PUT")
-            urllib.request.urlopen(request)
+            rotate_root(address, self._random.choice((256, 384)))
 
 
 @pytest.mark.parametrize("seed", [1, 2])

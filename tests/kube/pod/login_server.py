@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,11 +46,9 @@ class LoginServer:
     def __enter__(self) -> LoginServer:
         pair = self_signed("localhost", now=datetime.now(UTC) + self.clock_ahead)
         self.authority = pair.certificate.decode()
-        (self.directory / "pair.pem").write_bytes(pair.key + pair.certificate)
         (self.directory / "token").write_text("the pod's token\n")
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.directory / "pair.pem")
+        context = pair.serving(self.directory)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         Thread(target=self._server.serve_forever, daemon=True).start()
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -43,10 +42,7 @@ async def application(seen: list[str], tmp_path: Path) -> AsyncIterator[Applicat
 
         context = None
         if tls:
-            signed, file = self_signed("web"), tmp_path / "pair.pem"
-            file.write_bytes(signed.key + signed.certificate)
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(file)
+            context = self_signed("web").serving(tmp_path)
         server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
         servers.append(server)
         return int(server.sockets[0].getsockname()[1])

@@ -205,11 +205,7 @@ def test_a_registry_that_does_not_answer_is_told_with_the_reason(tmp_path: Path)
 def secured(tmp_path: Path) -> Iterator[tuple[Registry, ssl.SSLContext]]:
     """A registry by HTTPS, and the trust in its certificate."""
     pair = self_signed("127.0.0.1")
-    file = tmp_path / "registry.pem"
-    file.write_bytes(pair.certificate + pair.key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    with served(Registry(), tls=context) as made:
+    with served(Registry(), tls=pair.serving(tmp_path)) as made:
         yield made, ssl.create_default_context(cadata=pair.certificate.decode())
 
 

@@ -8,7 +8,7 @@ import ssl
 from pellucid.dataplane.http_exchange import Ask, Reply, exchange
 from pellucid.kube.pod.settings import Server
 
-CONNECT_WITHIN_SECONDS = 10.0
+_CONNECT_WITHIN_SECONDS = 10.0
 _MOST_BYTES = 1 << 20
 
 
@@ -16,9 +16,12 @@ class NoAuthorityError(Exception):
     """What the pod was given to trust the server by is no certificate; the message says why."""
 
 
-async def asked(server: Server, ask: Ask, within_s: float = CONNECT_WITHIN_SECONDS) -> Reply:
-    """The answer. Raises OSError (TimeoutError is one), MalformedReplyError, NoAuthorityError."""
-    async with asyncio.timeout(min(within_s, CONNECT_WITHIN_SECONDS)):
+async def asked(server: Server, ask: Ask, within_s: float) -> Reply:
+    """The answer. within_s: from the request on; connecting may take no longer either.
+
+    Raises OSError (TimeoutError is one), MalformedReplyError, NoAuthorityError.
+    """
+    async with asyncio.timeout(min(within_s, _CONNECT_WITHIN_SECONDS)):
         reader, writer = await asyncio.open_connection(server.host, server.port, ssl=_trust(server))
     async with asyncio.timeout(within_s):
         return await exchange(reader, writer, ask, _MOST_BYTES)

@@ -14,6 +14,7 @@ from pellucid.kube.pod.login import Registration
 from pellucid.kube.pod.server import NoAuthorityError, asked
 from pellucid.kube.pod.settings import Server
 
+_ANSWER_WITHIN_SECONDS = 10.0
 _SOON_SECONDS = 1.0
 """For an answer that is of use only now."""
 
@@ -26,7 +27,8 @@ async def is_refused(server: Server, registration: Registration) -> bool:
     """Whether the server says that it does not take the sidecar's credential: its registration has gone."""
     sidecar = registration.sidecar
     target = f"/v1/pellucid/credential/{quote(sidecar.id)}?{urlencode({'node': registration.node})}"
-    reply = await _reply(server, Ask("GET", target, server.host, {"X-Consul-Token": sidecar.credential}))
+    ask = Ask("GET", target, server.host, {"X-Consul-Token": sidecar.credential})
+    reply = await _reply(server, ask, _ANSWER_WITHIN_SECONDS)
     return reply is not None and reply.status == 403
 
 
@@ -45,7 +47,7 @@ async def is_withdrawn(server: Server, registration: Registration) -> bool | Non
     return not checks or any(check.status == "critical" for check in checks)
 
 
-async def _reply(server: Server, ask: Ask, within_s: float = 10.0) -> Reply | None:
+async def _reply(server: Server, ask: Ask, within_s: float) -> Reply | None:
     try:
         return await asked(server, ask, within_s)
     except (OSError, MalformedReplyError, NoAuthorityError):

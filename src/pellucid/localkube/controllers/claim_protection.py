@@ -10,12 +10,12 @@ from datetime import datetime
 
 from pellucid.localkube.controllers.controller import Controller, itself
 from pellucid.localkube.controllers.plan import NOTHING, Key, Patch, Plan
-from pellucid.localkube.controllers.reading import Object, is_deleting, namespace_of, spec_of, status_of
+from pellucid.localkube.controllers.pods import has_ended
+from pellucid.localkube.controllers.reading import Object, is_deleting, namespace_of, spec_of
 from pellucid.localkube.controllers.view import View
 from pellucid.localkube.types.kinds import PERSISTENT_VOLUME_CLAIMS, PODS
 
 FINALIZER = "kubernetes.io/pvc-protection"
-_ENDED = ("Succeeded", "Failed")
 
 
 def reconcile(view: View, key: Key, now: datetime) -> Plan:
@@ -39,7 +39,7 @@ def _with_finalizers(key: Key, finalizers: list[str]) -> Plan:
 
 def _has_it(pod: Object) -> bool:
     """Whether a node may have mounted what the pod claims."""
-    return bool(spec_of(pod).get("nodeName")) and status_of(pod).get("phase") not in _ENDED
+    return bool(spec_of(pod).get("nodeName")) and not has_ended(pod)
 
 
 def _claims_of(_view: View, pod: Object) -> Iterable[Key]:

@@ -13,7 +13,7 @@ from pellucid.localkube.controllers.adoption import adoptions
 from pellucid.localkube.controllers.controller import Controller, its_controller, itself
 from pellucid.localkube.controllers.deployment_status import deployment_status, is_complete
 from pellucid.localkube.controllers.plan import NOTHING, Change, Create, Key, Patch, Plan, Remove, Say
-from pellucid.localkube.controllers.pods import phase
+from pellucid.localkube.controllers.pods import has_ended
 from pellucid.localkube.controllers.reading import (
     Object,
     annotations_of,
@@ -113,8 +113,7 @@ def _step(view: View, deployment: Object, newest: Object | None, old: Sequence[O
 
 def _old_still_there(view: View, old: Sequence[Object]) -> bool:
     return any(
-        replicas_of(item) > 0
-        or any(phase(pod) not in ("Succeeded", "Failed") for pod in view.controlled(PODS, item))
+        replicas_of(item) > 0 or any(not has_ended(pod) for pod in view.controlled(PODS, item))
         for item in old
     )
 

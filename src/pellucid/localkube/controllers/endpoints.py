@@ -12,7 +12,7 @@ from typing import Any
 
 from pellucid.localkube.controllers.controller import Controller, itself
 from pellucid.localkube.controllers.plan import NOTHING, Change, Create, Key, Patch, Plan, Remove
-from pellucid.localkube.controllers.pods import is_ready, phase
+from pellucid.localkube.controllers.pods import has_ended, is_ready
 from pellucid.localkube.controllers.reading import (
     Object,
     is_deleting,
@@ -70,7 +70,7 @@ def _selected(view: View, service: Object) -> list[Object]:
             for pod in view.list(PODS, namespace_of(service))
             if selector.items() <= labels_of(pod).items()
             and status_of(pod).get("podIP")
-            and phase(pod) not in ("Succeeded", "Failed")
+            and not has_ended(pod)
         ),
         key=name_of,
     )

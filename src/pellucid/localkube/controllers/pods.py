@@ -28,9 +28,14 @@ def phase(pod: Object) -> str:
     return str(status_of(pod).get("phase") or "Pending")
 
 
+def has_ended(pod: Object) -> bool:
+    """Whether the pod's containers have ended for good."""
+    return phase(pod) in ("Succeeded", "Failed")
+
+
 def is_active(pod: Object) -> bool:
     """Whether the pod runs or will: not finished and not on its way out."""
-    return phase(pod) not in ("Succeeded", "Failed") and not is_deleting(pod)
+    return not has_ended(pod) and not is_deleting(pod)
 
 
 def is_ready(pod: Object) -> bool:

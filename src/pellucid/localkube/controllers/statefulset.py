@@ -12,7 +12,7 @@ from typing import Any
 from pellucid.localkube.controllers.adoption import adoptions
 from pellucid.localkube.controllers.controller import Controller, its_controller, itself
 from pellucid.localkube.controllers.plan import NOTHING, Change, Create, Key, Patch, Plan, Remove, Say
-from pellucid.localkube.controllers.pods import is_available, is_ready, phase, pod_from_template
+from pellucid.localkube.controllers.pods import has_ended, is_available, is_ready, pod_from_template
 from pellucid.localkube.controllers.reading import (
     Object,
     is_deleting,
@@ -63,7 +63,7 @@ def _step(
         pod = pods.get(number)
         if pod is None:
             changes += _made(view, stateful_set, kept, number)
-        elif phase(pod) in ("Failed", "Succeeded") and not is_deleting(pod):
+        elif has_ended(pod) and not is_deleting(pod):
             changes += _removed(stateful_set, pod)
         elif is_available(pod, _min_ready(stateful_set), now) and not is_deleting(pod):
             continue
